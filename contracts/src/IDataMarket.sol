@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @title The market of model updates: registration, commitments, adjudication and payment, nothing else.
+/// @notice Phases, bitmaps and sub-deadlines: docs/contracts.md. Bit i of a data-owner bitmap is the data owner
+/// registered i-th; bit i of a prover bitmap is the committee's i-th prover (evaluation point i + 1).
+interface IDataMarket {
+    enum Phase { None, Committee, Register, Draw, Groups, Keys, Bundles, Upload, Delivered, Query, Valid, Batch, Output, Finished, Aborted }
+
+    /// @dev Numbers equal protocols/sessions/params.py. Windows are in blocks; money in wei; bound is B * 2**fracBits.
+    struct Params {
+        bytes32 docDigest;
+        bytes32 ownerPeer; // ed25519 key of the owner's node
+        bytes32 whitelistRoot; // 0: open session. Leaf: keccak256(bytes.concat(keccak256(abi.encode(address))))
+        uint128 reward;
+        uint128 proverFee; // per committee member
+        uint128 deposit; // per data owner
+        uint64 gasPriceCap; // wei per gas unit that is reimbursed at most
+        uint64 bound;
+        uint32 dimension;
+        uint16 groupSize; // N
+        uint16 groups; // R
+        uint16 muBps;
+        uint16 mKrum;
+        uint16 minAccepted;
+        uint16 registerBlocks;
+        uint16 uploadBlocks;
+        uint16 settleBlocks;
+        uint8 mode; // 0 grouped
+        uint8 fracBits;
+        uint8 committee; // n
+        uint8 threshold; // t
+        uint8 rule; // 0 none, 1 outlier, 2 multi-krum, 3 m-krum
+        bool publicSums;
+    }
+
+    /// @dev What the committee signs (EIP-712 type Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)).
+    struct BatchHeader {
+        uint256 validSet; // U as fixed on chain
+        uint256 passed; // groups that passed step 6, bit per group
+        bytes32 distancesHash; // keccak256(abi.encodePacked(uint256[] distances))
+        bytes32 digest; // of the decoded values, journaled by every prover
+    }
+
+    struct SessionView {
+        address owner;
+        Phase phase;
+        uint64 createdBlock;
+        uint64 phaseStart; // block in which the phase began
+        uint64 deadline; // last block in which the phase accepts its transactions, 0: none
+        uint16 registered;
+        uint16 groupCount;
+        uint256[3] sets; // V, delivered, U (fixed ones)
+        bytes32[3] beacons;
+        uint256 acceptedGroups;
+        uint256 acceptedOwners;
+        uint256 namedProvers;
+        uint256 silentOwners;
+        bytes32 batchHash;
+        uint256 escrow; // wei still held for this session
+    }
+
+    event SessionCreated(uint256 indexed id, address indexed owner, bytes32 docDigest);
+    event PhaseChanged(uint256 indexed id, Phase phase, uint64 deadline);
+    event BeaconSet(uint256 indexed id, uint8 purpose, bytes32 value);
+    event CommitteeDrawn(uint256 indexed id, address[] provers);
+    event Registered(uint256 indexed id, uint16 index, address indexed dataOwner, bytes32 peerKey, bytes32 keyDigest);
+    event GroupsDrawn(uint256 indexed id, uint16[] order, uint16 groupCount);
+    event ShareRootCommitted(uint256 indexed id, uint16 index, bytes32 root);
+    event BitmapPosted(uint256 indexed id, uint8 kind, uint8 prover, uint256 bits);
+    event ReceiptPosted(uint256 indexed id, uint16 index, uint8 prover);
+    event SetFixed(uint256 indexed id, uint8 kind, uint256 bits);
+    event UploadCommitted(uint256 indexed id, uint16 index, bytes32 root);
+    event BatchFinal(uint256 indexed id, bytes32 batchHash, uint256 passed, uint256 selected, uint256 accepted);
+    event Attested(uint256 indexed id, uint256 provers, uint256 dataOwners);
+    event ProverSlashed(uint256 indexed id, address indexed prover, uint8 reason); // 0 silent 1 two batches 2 receipt left out 3 attested
+    event DepositForfeited(uint256 indexed id, uint16 index);
+    event Acknowledged(uint256 indexed id);
+    event SessionAborted(uint256 indexed id, string reason);
+    event Claimed(uint256 indexed id, address indexed who, uint256 amount);
+
+    function createSession(Params calldata p) external payable returns (uint256 id); // value >= requiredEscrow(p), surplus refused
+    function requiredEscrow(Params calldata p) external view returns (uint256);
+    function poke(uint256 id) external; // beacons and everything that time alone decides; a no-op where nothing is due
+    function register(uint256 id, bytes32 peerKey, bytes32 keyDigest, bytes32[] calldata whitelistProof) external payable;
+    function postGroups(uint256 id, uint16[] calldata order) external;
+    function commitShares(uint256 id, bytes32 root) external;
+    function commitUpload(uint256 id, bytes32 root) external;
+    function postBitmap(uint256 id, uint8 kind, uint256 bits) external;
+    /// EIP-712 type Receipt(uint256 session,address dataOwner,bytes32 root,uint256 prover); prover is the committee index.
+    function postReceipt(uint256 id, uint16 index, uint8 prover, bytes calldata signature) external;
+    /// distances: upper triangle over the passed groups in index order, row-major (r < s). n - t signatures by committee members.
+    /// signers: prover bitmap; signatures in ascending committee index.
+    function postBatch(uint256 id, uint256 passed, uint256[] calldata distances, bytes32 digest, uint256 signers, bytes[] calldata signatures) external;
+    /// EIP-712 type Attestation(uint256 session,uint256 provers,uint256 dataOwners). n - t signatures by members not named.
+    function attest(uint256 id, uint256 provers, uint256 dataOwners, uint256 signers, bytes[] calldata signatures) external;
+    function slashDoubleSign(uint256 id, BatchHeader calldata a, bytes calldata sigA, BatchHeader calldata b, bytes calldata sigB) external;
+    function acknowledge(uint256 id) external; // owner: has the sum; unlocks fees
+    function claim(uint256 id) external; // pays the caller all that it is owed in this session, once the session is Finished or Aborted
+    function owed(uint256 id, address who) external view returns (uint256);
+
+    function sessionCount() external view returns (uint256);
+    function params(uint256 id) external view returns (Params memory);
+    function sessionView(uint256 id) external view returns (SessionView memory);
+    function committeeOf(uint256 id) external view returns (address[] memory);
+    function dataOwnersOf(uint256 id) external view returns (address[] memory);
+    function registry() external view returns (address);
+    /// The rule as the contract computes it (distances as in postBatch); output false: no output, refunds.
+    function select(uint8 rule, uint256 passed, uint16 created, uint16 muBps, uint16 mKrum, uint256[] calldata distances) external pure returns (bool output, uint256 selected);
+}

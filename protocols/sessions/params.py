@@ -1,0 +1,98 @@
+"""What a session is: the numbers that the owner fixes at creation and the contract keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Mode(IntEnum):
+    """How updates are protected and judged (design: ROUNDS)."""
+
+    GROUPED = 0
+
+
+class Rule(IntEnum):
+    """Selection rule; the number is what the contract stores."""
+
+    NONE = 0
+    OUTLIER = 1
+    MULTI_KRUM = 2
+    M_KRUM = 3
+
+
+class Phase(IntEnum):
+    """Where a session stands on chain. Order matters: a later phase has a higher number."""
+
+    NONE = 0
+    COMMITTEE = 1  # created; waits for the beacon that draws the committee        (paper: Setup)
+    REGISTER = 2  # data owners register                                            (Register)
+    DRAW = 3  # registration closed; waits for the beacon that draws the groups
+    GROUPS = 4  # beacon known; waits for the sorted order
+    KEYS = 5  # data owners commit the roots of their key shares                    (Aggregate)
+    BUNDLES = 6  # provers post bitmap V
+    UPLOAD = 7  # data owners of V commit the roots of their update shares
+    DELIVERED = 8  # provers post bitmap "delivered"; receipts count                (Settle)
+    QUERY = 9  # waits for the beacon that weights the consistency check
+    VALID = 10  # provers post bitmap U
+    BATCH = 11  # unmask, open, select; one prover posts the batch
+    OUTPUT = 12  # batch final; the owner opens the sum                             (Payment)
+    FINISHED = 13
+    ABORTED = 14
+
+
+class Bitmap(IntEnum):
+    """The kinds of set that the provers' bitmaps decide; bit i is the data owner registered i-th."""
+
+    BUNDLES = 0  # V
+    DELIVERED = 1
+    VALID = 2  # U
+
+
+class Beacon(IntEnum):
+    """One beacon per purpose and session."""
+
+    COMMITTEE = 0
+    GROUPS = 1
+    QUERY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParams:
+    """The numbers of a session, exactly as the contract holds them.
+
+    doc_digest: SHA-256 of the session document.  owner, owner_peer: wallet address (20 bytes), ed25519 key (32).
+    dimension: length d of an update.  frac_bits: fixed point.  bound: floor(B * 2**frac_bits), L2, integer.
+    group_size N, groups R (as created).  committee n, threshold t.  mu_bps: fraction of corrupted groups in 1/10000.
+    m_krum: m of rule M_KRUM, else 0.  reward, prover_fee, deposit: wei.  register/upload/settle_blocks: the three windows.
+    """
+
+    doc_digest: bytes
+    owner: bytes
+    owner_peer: bytes
+    mode: Mode
+    dimension: int
+    frac_bits: int
+    bound: int
+    group_size: int
+    groups: int
+    committee: int
+    threshold: int
+    rule: Rule
+    mu_bps: int
+    m_krum: int
+    min_accepted: int
+    public_sums: bool
+    reward: int
+    prover_fee: int
+    deposit: int
+    gas_price_cap: int
+    whitelist_root: bytes
+    register_blocks: int
+    upload_blocks: int
+    settle_blocks: int
+
+
+def mask_threshold(group_size: int) -> int:
+    """T = floor(size / 2) + 1: how many shares rebuild a mask secret in a group of ``group_size``."""
+    return group_size // 2 + 1

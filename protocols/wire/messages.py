@@ -1,0 +1,214 @@
+"""Every message of a session, as immutable typed values. The codec (`protocols.wire.codec`) gives them bytes and limits.
+
+sender: wallet address, 20 bytes. Who really sent a message is known from the Noise channel; the codec's caller
+compares the two. Field elements travel packed, 8 bytes little-endian each. "index" of a data owner: its registration
+index; "point" of a prover: its committee index + 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Common part of all messages."""
+
+    sender: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement(Message):
+    """Gossip: where a node is and, in a session, its keys (digest registered on chain). Signed by the wallet.
+
+    seq: rises with every announcement of this sender. addrs: multiaddrs. enc_key, mask_key: X25519, self_hash: H(b_k);
+    empty when session is 0 (plain presence).
+    """
+
+    seq: int
+    peer_key: bytes
+    addrs: tuple[str, ...]
+    enc_key: bytes
+    mask_key: bytes
+    self_hash: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle(Message):
+    """Data owner to a peer of its group: the peer's shares of both secrets, with salts and Merkle proofs, sealed."""
+
+    recipient: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSet(Message):
+    """Data owner to each prover: its announced keys and all sealed bundles, in group order (empty at its own place)."""
+
+    enc_key: bytes
+    mask_key: bytes
+    self_hash: bytes
+    sealed: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRequest(Message):
+    """Data owner to a prover: hand me the bundles and keys of my group that I may have missed. Reply: Bundles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundles(Message):
+    """Reply: for each dealer of the asker's group that the prover knows: its keys and the asker's sealed bundle."""
+
+    dealers: tuple[int, ...]
+    enc_keys: tuple[bytes, ...]
+    mask_keys: tuple[bytes, ...]
+    self_hashes: tuple[bytes, ...]
+    sealed: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint(Message):
+    """Data owner to the provers and the dealer: the bundle of ``dealer`` for me is bad."""
+
+    dealer: int
+
+
+@dataclass(frozen=True, slots=True)
+class BundleOpening(Message):
+    """The plain bundle (shares, salts, proofs) of ``dealer`` for ``recipient``: dealer to provers after a complaint, provers to the recipient."""
+
+    dealer: int
+    recipient: int
+    plain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Upload(Message):
+    """Data owner to a prover: its piece of the masked update. sealed holds blind and piece; root and proof bind it. Reply: Receipt."""
+
+    root: bytes
+    proof: tuple[bytes, ...]
+    enc_key: bytes
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt(Message):
+    """Prover to data owner: I hold my piece under ``root`` (EIP-712 Receipt signature; the contract accepts it)."""
+
+    data_owner: bytes
+    root: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SeedDeal(Message):
+    """Prover to the members of a set of n - t provers: the set's seed for pseudo-random sharings."""
+
+    points: tuple[int, ...]
+    attempt: int
+    seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SeedEcho(Message):
+    """Prover to the members of a set: hash of the seed that I hold for the set."""
+
+    points: tuple[int, ...]
+    attempt: int
+    seed_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Opening(Message):
+    """Prover to all provers: shares of the values opened under ``label`` ("consistency", "projections", "gram")."""
+
+    label: str
+    values: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOpening(Message):
+    """Prover to all provers: the piece that data owner ``index`` committed for me, because my opening stood alone."""
+
+    index: int
+    root: bytes
+    proof: tuple[bytes, ...]
+    blind: bytes
+    piece: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unmask(Message):
+    """Data owner to the provers: shares that unmask U. kinds: 0 self-mask seed, 1 mask key; never both of one dealer."""
+
+    valid_set: int
+    dealers: tuple[int, ...]
+    kinds: tuple[int, ...]
+    shares: tuple[bytes, ...]
+    salts: tuple[bytes, ...]
+    proofs: tuple[tuple[bytes, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnmaskRequest(Message):
+    """Prover to a prover: send me the unmask shares that I lack (data owners by index). Reply: UnmaskRelay."""
+
+    missing: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnmaskRelay(Message):
+    """Encoded Unmask messages of data owners; every share in them proves itself against the dealer's root."""
+
+    messages: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildRequest(Message):
+    """Prover to all provers: I hold no piece of data owner ``index`` of U; help me rebuild it. Reply: RebuildShare."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildShare(Message):
+    """Share plus a sharing that vanishes at the asker's point."""
+
+    index: int
+    values: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSignature(Message):
+    """Prover to all provers: the batch as I computed it, with my EIP-712 signature."""
+
+    valid_set: int
+    passed: int
+    distances: tuple[int, ...]
+    digest: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationSignature(Message):
+    """Prover to all provers: these provers lied, these data owners stayed silent (EIP-712 Attestation signature)."""
+
+    provers: int
+    data_owners: int
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRequest(Message):
+    """Owner to a prover, after the batch is final: my share of the sum, please. Reply: OutputShare."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputShare(Message):
+    """values: share of the sum over selected groups, d elements. norms: opened G_rr of the selected groups, in group order."""
+
+    values: bytes
+    norms: tuple[int, ...]
