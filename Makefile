@@ -1,0 +1,39 @@
+# The first command is `make demo`; it sets up what it needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PY := .venv/bin/python
+ARGS ?=
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
+
+.PHONY: help setup demo test lint unit contracts bench clean
+
+help:  ## say what there is
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+
+setup:  ## Python environment from requirements.lock, npm packages; quick when nothing changed
+	@deploy/bootstrap.sh
+
+demo: setup  ## a whole market on this machine; make demo ARGS=--hostile adds three attackers
+	@.venv/bin/omninode demo $(ARGS)
+
+test: setup lint contracts unit  ## everything that CI runs
+
+lint: setup  ## ruff and mypy --strict
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet . || { echo 'run: .venv/bin/ruff format .'; exit 1; }
+	@$(PY) -m mypy
+
+contracts: setup  ## Foundry tests of the contracts
+	@cd contracts && for forge in node_modules/@foundry-rs/forge-*/bin/forge; do $$forge test; done  # one: this platform's
+
+unit: setup  ## the Python tests; ARGS goes to pytest
+	@$(PY) -m pytest -q $(ARGS)
+
+bench: setup  ## measure; writes runs/bench/latest.json
+	@$(PY) -m tests.benchmarks $(ARGS)
+
+clean:  ## remove what setup and the tests made; keeps runs/
+	rm -rf .venv .cache .hypothesis .ruff_cache contracts/node_modules contracts/out contracts/cache *.egg-info build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,121 @@
+"""Run the benchmarks: ``python -m tests.benchmarks [--only NAME ...]``.
+
+Every ``bench_NAME.py`` beside this file has ``run() -> list[dict]`` with the keys of COLUMNS: ``ours`` and ``peer`` are
+medians in ``unit`` (``peer`` is None where there is nothing to compare with), ``ratio`` is how many times better ours is.
+Each runs in a process of its own, so that one benchmark's threads and memory do not disturb the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+COLUMNS = ("name", "params", "ours", "peer", "unit", "ratio")
+HERE = Path(__file__).resolve().parent
+OUT = HERE.parent.parent / "runs" / "bench" / "latest.json"
+LIMIT_S = 1800
+MARK = "benchmark-rows:"
+
+
+def names() -> list[str]:
+    """The benchmarks that exist."""
+    return sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    import psutil
+
+    model = next((line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cpu": model or platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def run_here(name: str) -> None:
+    """Child: one benchmark; its rows go to the last line of standard output."""
+    rows = importlib.import_module(f"tests.benchmarks.bench_{name}").run()
+    for row in rows:
+        if set(row) != set(COLUMNS):
+            raise SystemExit(f"bench_{name}: a row has the keys {sorted(row)}, wanted {sorted(COLUMNS)}")
+    print(MARK + json.dumps(rows))
+
+
+def run_apart(name: str) -> list[dict[str, Any]] | None:
+    """Parent: start the child, hand on what it says, collect its rows. None: it failed."""
+    command = [sys.executable, "-m", "tests.benchmarks", "--child", name]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, cwd=HERE.parent.parent)
+    except subprocess.TimeoutExpired:
+        print(f"bench_{name}: no result after {LIMIT_S} s", file=sys.stderr)
+        return None
+    marked = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    if done.returncode or not marked:
+        print(f"bench_{name}: failed with exit code {done.returncode}", file=sys.stderr)
+        return None
+    rows: list[dict[str, Any]] = json.loads(marked[-1].removeprefix(MARK))
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """The table that a reader wants."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*COLUMNS)
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in COLUMNS))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        return " ".join(f"{key}={item}" for key, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 0 if every benchmark gave its rows."""
+    parser = argparse.ArgumentParser(prog="tests.benchmarks")
+    parser.add_argument("--only", metavar="NAME", action="append", choices=names(), help="one of: " + ", ".join(names()))
+    parser.add_argument("--child", choices=names(), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.child:
+        run_here(options.child)
+        return 0
+    rows: list[dict[str, Any]] = []
+    failed = []
+    for name in options.only or names():
+        print(f"{name} ...", flush=True)
+        found = run_apart(name)
+        rows += found or []
+        failed += [] if found is not None else [name]
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps({"machine": machine(), "benchmarks": rows, "failed": failed}, indent=1) + "\n")
+    show(rows)
+    print(f"written to {OUT.relative_to(HERE.parent.parent)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Fixtures that every suite shares. ``OMNINODE_SEED`` replays a failing run; the seed stands in the header of every run."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = int(os.environ.get("OMNINODE_SEED") or random.SystemRandom().randrange(2**32))
+VECTORS = Path(os.environ.get("OMNINODE_VECTORS") or ROOT.parent / "shared" / "vectors")
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".cache" / "numba"))  # before anything imports numba
+settings.register_profile("omninode", deadline=None, max_examples=25, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "omninode"))
+
+
+def pytest_report_header() -> str:
+    """How to see the same random numbers again."""
+    return f"OMNINODE_SEED={SEED}"
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> bytes:
+    """32 bytes, different per test and per run; the same again under the same ``OMNINODE_SEED``."""
+    return random.Random(f"{SEED}/{request.node.nodeid}").randbytes(32)
+
+
+@pytest.fixture
+def rng(seed: bytes) -> np.random.Generator:
+    """A NumPy generator grown from ``seed``."""
+    return np.random.default_rng(int.from_bytes(seed, "little"))
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """Folder of test vectors made by other implementations; the test is skipped where it is absent."""
+    if not VECTORS.is_dir():
+        pytest.skip(f"no test vectors at {VECTORS}: set OMNINODE_VECTORS to their folder")
+    return VECTORS
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of whoever runs it."""
+    kept = {"OMNINODE_SEED", "OMNINODE_VECTORS"}
+    for key in [key for key in os.environ if key.startswith("OMNINODE_") and key not in kept]:
+        monkeypatch.delenv(key)
+
+
+@pytest.fixture(scope="session")
+def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One dev chain for the whole run (``omninode.chain.devchain.Anvil``), on a free port."""
+    devchain = pytest.importorskip("omninode.chain.devchain", reason="the chain package is not there")
+    with devchain.Anvil() as chain:
+        yield chain
