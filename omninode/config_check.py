@@ -1,0 +1,71 @@
+"""What must hold between settings, before anything is started."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omninode.config import Config
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_LISTEN = re.compile(r"/(ip4/[0-9.]+|ip6/[0-9a-fA-F:]+)/tcp/([0-9]+)")
+_PEER = re.compile(r"/(ip4|ip6|dns|dns4|dns6)/[^/]+/tcp/[0-9]+(/p2p/[1-9A-HJ-NP-Za-km-z]+)?")
+
+
+def problem(config: Config) -> tuple[str, str] | None:
+    """The first thing wrong, as ("section.key", phrase after the key), or None."""
+    for check in (_shapes, _required, _session):
+        if found := check(config):
+            return found
+    return None
+
+
+def _shapes(config: Config) -> tuple[str, str] | None:
+    listen = _LISTEN.fullmatch(config.net.listen)
+    if listen is None or int(listen[2]) > 65535:
+        return "net.listen", f'must look like /ip4/0.0.0.0/tcp/4021, not "{config.net.listen}"'
+    for key in ("bootstrap", "announce"):
+        for entry in getattr(config.net, key):
+            peer = _PEER.fullmatch(entry)
+            if peer is None or (key == "bootstrap" and peer[2] is None):
+                return f"net.{key}", f'must hold addresses like /ip4/10.0.0.1/tcp/4021/p2p/12D3..., not "{entry}"'
+    if config.chain.market and not _ADDRESS.fullmatch(config.chain.market):
+        return "chain.market", f'must be 0x and 40 hex digits, not "{config.chain.market}"'
+    if not config.chain.rpc.startswith(("http://", "https://")):
+        return "chain.rpc", f'must begin with http:// or https://, not "{config.chain.rpc}"'
+    for entry in config.data_owner.allowed_owners:
+        if not _ADDRESS.fullmatch(entry):
+            return "data_owner.allowed_owners", f'must hold 0x and 40 hex digits, not "{entry}"'
+    return None
+
+
+def _required(config: Config) -> tuple[str, str] | None:
+    if not config.node.roles:
+        return "node.roles", 'is missing: add roles = ["data_owner"] or another role'
+    if len(set(config.node.roles)) != len(config.node.roles):
+        return "node.roles", "names a role twice"
+    if not config.chain.chain_id:
+        return "chain.chain_id", "is missing: the number that eth_chainId of your RPC gives"
+    if not config.chain.market:
+        return "chain.market", "is missing: the address of the DataMarket contract"
+    if "data_owner" in config.node.roles and not config.data.path:
+        return "data.path", "is missing: role data_owner trains on it"
+    if "model_owner" in config.node.roles and not config.data.path:
+        return "data.path", "is missing: role model_owner starts its model from it"
+    return None
+
+
+def _session(config: Config) -> tuple[str, str] | None:
+    """What the contract would refuse at creation (design: ROUNDS, grouped 7)."""
+    owner = config.model_owner
+    if owner.committee < 4 * owner.threshold + 1:
+        return "model_owner.committee", f"must be at least 4 threshold + 1 = {4 * owner.threshold + 1}"
+    if owner.rule != "none" and owner.groups < int(owner.mu * owner.groups) + 3:
+        needed = int(owner.mu * owner.groups) + 3
+        return "model_owner.groups", f"must be at least {needed} for rule {owner.rule} with mu {owner.mu:g}"
+    if owner.rule == "m-krum" and owner.m_krum < 1:
+        return "model_owner.m_krum", "is missing: rule m-krum wants the number of groups to keep"
+    if owner.min_accepted > owner.groups * owner.group_size:
+        return "model_owner.min_accepted", "is more than groups x group_size"
+    return None

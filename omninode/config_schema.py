@@ -1,0 +1,157 @@
+"""Every setting there is: section, key, type, default, allowed range, and the comment that `omninode init` writes."""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, get_type_hints
+
+ROLES = ("model_owner", "data_owner", "prover")
+RULES = ("none", "outlier", "multi-krum", "m-krum")
+
+
+def key(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    wei: bool = False,
+) -> Any:
+    """One setting. ``low`` and ``high`` are inclusive. ``wei``: also accepts text like "0.05 ether" or "3 gwei"."""
+    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high, "wei": wei})
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """This node."""
+
+    name: str = key("omninode", "how this node is called in its logs")
+    roles: tuple[str, ...] = key((), "what it does, one or more of", choices=ROLES)
+    data_dir: str = key("", "keys, database and blobs; empty: the folder of this file")
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """Peer to peer, over TCP with Noise and Yamux."""
+
+    listen: str = key("/ip4/0.0.0.0/tcp/4021", "where to accept connections; port 0 lets the system choose")
+    bootstrap: tuple[str, ...] = key((), "peers to meet first: /ip4/HOST/tcp/PORT/p2p/PEER")
+    announce: tuple[str, ...] = key((), "addresses told to others; empty: those it listens on")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The chain and the contracts on it."""
+
+    rpc: str = key("http://127.0.0.1:8545", "HTTP JSON-RPC of an Ethereum node")
+    chain_id: int = key(0, "must be what the RPC says; required", low=0)
+    market: str = key("", "address of the DataMarket contract; required")
+    start_block: int = key(0, "block of the contract's deployment, where reading begins", low=0)
+    confirmations: int = key(0, "blocks on top of an event before it counts; 0 only on a dev chain", low=0, high=1000)
+    timeout: float = key(30.0, "seconds for one RPC call, retries included", low=0.1, high=600)
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """The wallet is wallet.json (keystore v3) in data_dir. Its passphrase never stands here or on a command line."""
+
+    passphrase_file: str = key("", "file with the passphrase; or $OMNINODE_PASSPHRASE; or a systemd credential")
+    light: bool = key(False, "weak, quick key stretching: for test networks only")
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Data that never leaves this machine."""
+
+    path: str = key("", "training data: .npz with x and y, or a folder of MNIST IDX files")
+    test_path: str = key("", "model owner: held-out data to measure accuracy with")
+
+
+@dataclass(frozen=True, slots=True)
+class DataOwner:
+    """Which sessions this node takes part in as data owner."""
+
+    max_sessions: int = key(100, "sessions in which the same data is used, at most", low=0)
+    min_reward: int = key(0, "least pay for one place in a session", low=0, wei=True)
+    allowed_owners: tuple[str, ...] = key((), "wallet addresses of model owners to work for; empty: any")
+    accept_named_committee: bool = key(False, "accept a committee that the owner named instead of drawn by lot")
+    min_group: int = key(3, "smallest group to hide this node's update in", low=2, high=1000)
+    min_accepted: int = key(3, "least number of updates that may be summed and opened", low=3, high=10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOwner:
+    """Defaults of `omninode session create`."""
+
+    preset: str = key("digits", "learning task", choices=("digits", "mnist"))
+    reward: int = key(12 * 10**15, "for all data owners of a session together", low=0, wei=True)
+    prover_fee: int = key(10**15, "for each prover of a session", low=0, wei=True)
+    deposit: int = key(10**15, "of each data owner, given back unless it falls silent", low=0, wei=True)
+    groups: int = key(4, "groups of data owners", low=1, high=16)
+    group_size: int = key(3, "data owners in a group", low=2, high=1000)
+    committee: int = key(5, "provers; at least 4 threshold + 1", low=5, high=64)
+    threshold: int = key(1, "provers that may lie or crash", low=1, high=15)
+    rule: str = key("outlier", "which groups are left out", choices=RULES)
+    mu: float = key(0.25, "share of the groups that may be corrupt", low=0.0, high=0.5)
+    m_krum: int = key(0, "with rule m-krum: how many groups to keep", low=0, high=16)
+    min_accepted: int = key(3, "least number of updates that may be summed and opened", low=3, high=10_000)
+    frac_bits: int = key(16, "fractional bits of the fixed point", low=4, high=24)
+    register_blocks: int = key(15, "window for registration, in blocks", low=1)
+    upload_blocks: int = key(20, "window for training and upload, in blocks", low=1)
+    settle_blocks: int = key(25, "window for checks and the batch, in blocks", low=1)
+    gas_price_cap: int = key(100 * 10**9, "highest price of gas that is reimbursed", low=0, wei=True)
+    public_sums: bool = key(False, "allow models under 4096 parameters, whose sums tell more")
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Work as a prover."""
+
+    stake: int = key(0, "stake to put down; 0: the least that the registry takes", low=0, wei=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """Local training, in a process of its own."""
+
+    device: str = key("auto", "auto takes CUDA where there is one", choices=("auto", "cpu", "cuda"))
+    slots: int = key(2, "trainings at once on this machine", low=1, high=256)
+    slots_dir: str = key("", "folder through which the nodes of one machine share the slots; empty: not shared")
+    threads: int = key(1, "threads of one training", low=1, high=256)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What happened. No secret is ever written."""
+
+    level: str = key("info", "how much is said", choices=("debug", "info", "warning", "error"))
+    format: str = key("auto", "auto: pretty on a terminal, JSON lines elsewhere", choices=("auto", "json", "pretty"))
+    file: str = key("", "also append JSON lines to this file")
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "node": Node, "net": Net, "chain": Chain, "wallet": Wallet, "data": Data, "data_owner": DataOwner,
+    "model_owner": ModelOwner, "prover": Prover, "learning": Learning, "log": Log,
+}  # fmt: skip
+_HINTS = {name: get_type_hints(section) for name, section in SECTIONS.items()}
+
+
+def keys_of(section: str) -> dict[str, Field[Any]]:
+    """The settings of a section, in the order of the file."""
+    return {item.name: item for item in fields(SECTIONS[section])}
+
+
+def type_of(section: str, name: str) -> Any:
+    """The Python type of a setting: str, int, float, bool or tuple[str, ...]."""
+    return _HINTS[section][name]
+
+
+def all_keys() -> list[str]:
+    """Every setting as ``section.key``."""
+    return [f"{section}.{name}" for section in SECTIONS for name in keys_of(section)]
+
+
+def variable_of(dotted: str) -> str:
+    """The environment variable of a setting: OMNINODE_SECTION_KEY."""
+    return "OMNINODE_" + dotted.replace(".", "_").upper()
