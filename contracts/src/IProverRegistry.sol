@@ -23,6 +23,7 @@ interface IProverRegistry {
     function requestExit() external;
     function withdraw() external;
     function minStake() external view returns (uint256);
+    function exitDelay() external view returns (uint256); // blocks; createSession wants settleBlocks <= exitDelay
     function prover(address who) external view returns (Prover memory);
     function drawableCount() external view returns (uint256);
     function setMarket(address market) external; // deployer, once

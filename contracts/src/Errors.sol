@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IDataMarket} from "./IDataMarket.sol";
+
+// Session and phase
+error UnknownSession(uint256 id);
+error WrongPhase(IDataMarket.Phase expected, IDataMarket.Phase actual);
+error NotFinal(IDataMarket.Phase actual);
+error WindowOver(uint256 lastBlock);
+
+// Money
+error WrongValue(uint256 sent, uint256 expected);
+error NothingOwed(address who);
+error TransferFailed(address to, uint256 amount);
+
+// Who may do what
+error NotOwner(address who);
+error NotDataOwner(address who);
+error NotInCommittee(address who);
+error NotInSet(uint16 index);
+error OwnerOrProver(address who);
+error AlreadyRegistered(address who);
+error PeerKeyUsed(bytes32 peerKey);
+error NotWhitelisted(address who);
+error EmptyKey();
+error EmptyRoot();
+
+// Order, sets, bitmaps
+error AlreadyDone(uint16 index);
+error BitmapTwice(uint8 kind, uint8 prover);
+error BitOutOfRange(uint256 bits, uint16 count);
+error OrderLength(uint256 given, uint256 expected);
+error OrderWrong(uint256 position);
+error NoUpload(uint16 index);
+
+// Signatures
+error TooFewSignatures(uint256 given, uint256 needed);
+error SignatureCount(uint256 given, uint256 expected);
+error BadSignature(uint256 prover);
+error SameBatch();
+
+// Batch and attestation
+error GroupNotReady(uint256 group);
+error DistanceCount(uint256 given, uint256 expected);
+error DistanceTooLarge(uint256 position);
+error TooManyNamed(uint256 named, uint256 threshold);
+error NamedSigner(uint256 signers);
+error NothingNew();
+error AlreadySlashed(uint256 prover);
+
+// Terms of a session
+error BadMode(uint8 mode);
+error BadRule(uint8 rule);
+error BadSizes(uint16 groupSize, uint16 groups);
+error BadCommittee(uint8 n, uint8 t);
+error BadMu(uint16 muBps);
+error TooFewGroups(uint16 groups, uint256 needed);
+error BadMKrum(uint16 mKrum, uint256 atMost);
+error BadMinAccepted(uint16 minAccepted);
+error BadDimension(uint32 dimension);
+error BadBound(uint64 bound);
+error BadReward(uint128 reward);
+error WindowTooShort(uint16 registerBlocks, uint16 uploadBlocks, uint16 settleBlocks);
+error SettleTooLong(uint16 settleBlocks, uint256 exitDelay);
+error TooFewProvers(uint256 drawable, uint256 needed);
