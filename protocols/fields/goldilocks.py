@@ -1,8 +1,8 @@
 """The field of the whole system: integers mod p = 2^64 - 2^32 + 1 ("Goldilocks"), in vectors of 64-bit words.
 
-A ``Vector`` is one-dimensional and canonical (every word < p); functions take such vectors and return such vectors. Canonical
-form is checked where values enter (``vector``, ``from_bytes``), shapes and types everywhere (ValueError). Values above p/2
-stand for negative numbers. Nothing here holds the interpreter lock for long: call it from threads.
+A ``Vector`` is one-dimensional and canonical (every word < p); functions take such vectors and return such vectors.
+Canonical form is checked where values enter (``vector``, ``from_bytes``), shapes and types everywhere (ValueError).
+Values above p/2 stand for negative numbers. Nothing here holds the interpreter lock for long: call it from threads.
 """
 
 from __future__ import annotations
@@ -160,20 +160,21 @@ def lift(c: int) -> int:
 
 def from_signed(values: npt.NDArray[np.int64]) -> Vector:
     """Signed integers as elements (negative x becomes p + x). ValueError if one is beyond +-(p-1)/2."""
-    values = np.asarray(values, dtype=np.int64)
+    if values.dtype != np.int64 or values.ndim != 1:
+        raise ValueError(f"not a one-dimensional vector of int64: {values.dtype}, {values.ndim} dimensions")
     if values.size and (int(values.max()) > HALF or int(values.min()) < -HALF):
         raise ValueError("a value is beyond +-(p - 1)/2")
-    words = values.astype(np.uint64)  # two's complement: a negative x becomes 2^64 + x
-    words[values < 0] -= np.uint64(2**64 - P)
-    return words
+    out = np.empty(len(values), dtype=np.uint64)
+    kernels.from_signed(np.ascontiguousarray(values), out)
+    return out
 
 
 def to_signed(v: Vector) -> npt.NDArray[np.int64]:
     """The numbers in [-(p-1)/2, (p-1)/2] that the elements stand for; they always fit."""
-    _check(v)
-    words = v.copy()
-    words[v > np.uint64(HALF)] += np.uint64(2**64 - P)  # v - p in two's complement
-    return words.view(np.int64)
+    (v,) = _inputs(v)
+    out = np.empty(len(v), dtype=np.int64)
+    kernels.to_signed(v, out)
+    return out
 
 
 def to_bytes(v: Vector) -> bytes:

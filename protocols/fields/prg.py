@@ -17,7 +17,8 @@ SEED_BYTES = 32
 _CHUNK = 1 << 16
 _NOTHING = bytes(_CHUNK)
 _SIGNS = np.array(
-    [[((byte >> shift) & 1) + ((byte >> shift + 1) & 1) - 1 for shift in (0, 2, 4, 6)] for byte in range(256)], dtype=np.int8
+    [[((byte >> shift) & 1) + ((byte >> shift + 1) & 1) - 1 for shift in (0, 2, 4, 6)] for byte in range(256)],
+    dtype=np.int8,
 ).view(np.uint32)[:, 0]  # byte -> its four entries
 
 
@@ -35,7 +36,7 @@ class _Keystream:
 
     def fill(self, out: npt.NDArray[np.uint8]) -> None:
         """Overwrite ``out`` with the next bytes of the stream."""
-        view = memoryview(out)
+        view = out.data
         for start in range(0, len(out), _CHUNK):
             piece = view[start : start + _CHUNK]
             self._encryptor.update_into(_NOTHING[: len(piece)], piece)
@@ -56,9 +57,9 @@ def _accepted(stream: _Keystream, length: int) -> Iterator[Vector]:
 def expand(seed: bytes, length: int, label: bytes = b"") -> Vector:
     """(length,) independent, exactly uniform field elements.
 
-    The AES-256-CTR keystream (counter block from zero) is read as 64-bit little-endian words; words >= p are skipped; the
-    result is the first ``length`` words left. Key: the seed itself, or, with a label, tagged_hash("omninode/prg", label,
-    seed). seed: 32 bytes. ValueError for another seed length or a negative ``length``.
+    The AES-256-CTR keystream (counter block from zero) is read as 64-bit little-endian words; words >= p are skipped;
+    the result is the first ``length`` words left. Key: the seed itself, or, with a label, tagged_hash("omninode/prg",
+    label, seed). seed: 32 bytes. ValueError for another seed length or a negative ``length``.
     """
     if length < 0:
         raise ValueError(f"negative length {length}")
@@ -72,10 +73,10 @@ def expand_int(seed: bytes, label: bytes) -> int:
 
 
 def ternary(seed: bytes, count: int, length: int) -> npt.NDArray[np.int8]:
-    """(count, length) independent entries: -1, 0, 1 with probability 1/4, 1/2, 1/4 (the test vectors of PINE, 2311.10237).
+    """(count, length) independent entries: -1, 0, 1 with probability 1/4, 1/2, 1/4 (as PINE, 2311.10237, has them).
 
-    Entries in row-major order take two bits each of the keystream (key: tagged_hash("omninode/prg", "ternary", seed)), four
-    per byte from the low bits up: 00 is -1, 01 and 10 are 0, 11 is 1.
+    Entries in row-major order take two bits each of the keystream (key: tagged_hash("omninode/prg", "ternary", seed)),
+    four per byte from the low bits up: 00 is -1, 01 and 10 are 0, 11 is 1.
     """
     if count < 0 or length < 0:
         raise ValueError(f"negative shape ({count}, {length})")

@@ -8,8 +8,9 @@ from math import isqrt, lcm
 
 
 def distances(gram_signed: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[list[int]]:
-    """D_rs = c_r^2 G_rr + c_s^2 G_ss - 2 c_r c_s G_rs with L = lcm(sizes), c_r = L / sizes[r]: L^2 ||A_r/|U_r| - A_s/|U_s|||^2.
+    """L^2 ||A_r/|U_r| - A_s/|U_s|||^2 for every pair of groups, L = lcm of the sizes, from their inner products.
 
+    D_rs = c_r^2 G_rr + c_s^2 G_ss - 2 c_r c_s G_rs with c_r = L / sizes[r].
     gram_signed: (R, R) inner products of the groups' sums, lifted to signed integers.  sizes: |U_r| > 0.
     Symmetric, zero diagonal. ValueError if shapes differ or a size is not positive.
     """

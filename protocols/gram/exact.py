@@ -1,9 +1,9 @@
 """Inner products mod p, exactly, at the speed of floating-point matrix multiplication.
 
-An element stands for a signed number below 2^63; it is cut into three signed limbs of 22 bits, |limb| <= 2^21. A product of
-limbs is at most 2^42, so sums of 2^11 of them are exact in a float64 (53 bits) whatever the order of addition. Blocks of 2^11
-coordinates are multiplied by BLAS, converted to integers and added up; 2^9 such sums fit a signed 64-bit word before they are
-reduced mod p.
+An element stands for a signed number below 2^63; it is cut into three signed limbs of 22 bits, |limb| <= 2^21. A
+product of limbs is at most 2^42, so sums of 2^11 of them are exact in a float64 (53 bits) whatever the order of
+addition. Blocks of 2^11 coordinates are multiplied by BLAS, converted to integers and added up; 2^9 such sums fit a
+signed 64-bit word before they are reduced mod p.
 """
 
 from __future__ import annotations

@@ -5,15 +5,18 @@ diagonal, non-negative integers), "index": position 0 .. R' - 1 among the groups
 Everything is integer arithmetic.
 
 1. R' = 0: no output. Rule ``none``: all R' indices are kept; nothing else matters.
-2. Otherwise f = max(0, floor(mu_bps R / 10000) - (R - R')). R' < f + 3: no output. From here k = R' - f - 2 is at least 1, and
-   the score S(r) is the sum of the k smallest of { D[r][s] : s != r }.
+2. Otherwise f = max(0, floor(mu_bps R / 10000) - (R - R')). R' < f + 3: no output. From here k = R' - f - 2 is at least
+   1, and the score S(r) is the sum of the k smallest of { D[r][s] : s != r }.
 3. ``outlier`` (Proof of Contribution's outlier removal): M = lower median of the scores, that is the one at position
    floor((R' - 1)/2), from 0, in ascending order. Candidates: r with 4 S(r) > 9 M, strictly. Candidates are ordered by S
-   descending and, among equal S, by index descending; the first f of that order are dropped (all, if there are no more).
-4. ``multi-krum`` (Blanchard et al. 2017): order by S ascending, among equal S by index ascending; the first R' - f are kept.
+   descending and, among equal S, by index descending; the first f of that order are dropped (all, if there are no
+   more).
+4. ``multi-krum`` (Blanchard et al. 2017): order by S ascending, among equal S by index ascending; the first R' - f
+   are kept.
 5. ``m-krum`` (OmniLytics 2021, Algorithm 1): m' = min(m, k); m' = 0: no output. T = all indices; m' times: with
-   kT = max(1, |T| - f - 2), S_T(r) = sum of the kT smallest of { D[r][s] : s in T, s != r } (0 if |T| = 1); the r of lowest S_T,
-   among equal the lowest index, moves from T to the kept ones. (m' <= k means |T| >= f + 3 throughout: the floor is never reached.)
+   kT = max(1, |T| - f - 2), S_T(r) = sum of the kT smallest of { D[r][s] : s in T, s != r } (0 if |T| = 1); the r of
+   lowest S_T, among equal the lowest index, moves from T to the kept ones. (m' <= k means |T| >= f + 3 throughout: the
+   floor is never reached.)
 """
 
 from __future__ import annotations
@@ -105,8 +108,8 @@ def creatable(rule: int, created: int, mu_bps: int, m: int) -> bool:
 def guarantees(rule: int, created: int, mu_bps: int, m: int) -> tuple[bool, str]:
     """Whether the papers' guarantee holds for these numbers, and a sentence for the user that says why.
 
-    Krum's (Blanchard et al. 2017): 2f + 2 < R with f = floor(mu R). OmniLytics' for m-Krum adds m < (1 - 2 mu)R - 2, mu < 1/2.
-    ``outlier`` rests on the same majority condition. ``none`` promises nothing.
+    Krum's (Blanchard et al. 2017): 2f + 2 < R with f = floor(mu R). OmniLytics' for m-Krum adds m < (1 - 2 mu)R - 2, mu
+    < 1/2. ``outlier`` rests on the same majority condition. ``none`` promises nothing.
     """
     f = corrupted(created, mu_bps)
     if rule == NONE:

@@ -1,8 +1,8 @@
-"""Are the shares of a data owner on one polynomial? One beacon-weighted combination of all coordinates tells (design: ROUNDS).
+"""Are the shares of a data owner on one polynomial? One beacon-weighted combination of all coordinates tells.
 
 Every shared vector carries one random pad coordinate (weight 1), so that the opened combination says nothing about the
-update. The weights are drawn after the shares are committed: shares that are not on one polynomial of the degree stay so in
-the combination but with probability 1/p.
+update. The weights are drawn after the shares are committed: shares that are not on one polynomial of the degree stay
+so in the combination but with probability 1/p.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Verdict:
 def check(openings: Mapping[int, int], degree: int) -> Verdict:
     """Judge the opened combination: point -> value (in [0, p)), degree t of the sharing.
 
-    At most t outliers are named; more mean INCONSISTENT. ValueError for fewer than 3t + 1 openings: up to t of them may be
-    lies, and then nobody could be told from a liar; wait for more.
+    At most t outliers are named; more mean INCONSISTENT. ValueError for fewer than 3t + 1 openings: up to t of them may
+    be lies, and then nobody could be told from a liar; wait for more.
     """
     if degree < 0 or len(openings) < 3 * degree + 1:
         raise ValueError(f"{len(openings)} openings cannot be judged at degree {degree}; {3 * degree + 1} are needed")
@@ -53,7 +53,7 @@ def check(openings: Mapping[int, int], degree: int) -> Verdict:
 
 
 def weights(beacon: bytes, label: bytes, length: int) -> Vector:
-    """(length,) uniform weights from a beacon, for one purpose (``label``, unique per session and use). The pad's is 1."""
+    """(length,) uniform weights from a beacon, for one purpose (label: unique per session and use). The pad's is 1."""
     return expand(tagged_hash("omninode/weights", beacon, label), length)
 
 

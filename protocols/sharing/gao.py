@@ -61,11 +61,12 @@ def evaluate(polynomial: Polynomial, x: int) -> int:
 
 
 def decode_word(points: Sequence[int], values: Sequence[int], degree: int, max_errors: int) -> Polynomial | None:
-    """The one polynomial of degree <= ``degree`` that differs from the values at no more than ``max_errors`` points, or None.
+    """The polynomial of degree <= ``degree`` that differs from the values at ``max_errors`` points at most, or None.
 
-    points: distinct.  max_errors <= (len(points) - degree - 1) / 2, so that there is at most one. Gao, "A new algorithm for
-    decoding Reed-Solomon codes": run Euclid on (product of (X - point), interpolation) until the remainder's degree is below
-    (n + degree + 1)/2; if a polynomial within the distance exists, it is that remainder divided by its cofactor.
+    points: distinct.  max_errors <= (len(points) - degree - 1) / 2, so that there is at most one. Gao, "A new algorithm
+    for decoding Reed-Solomon codes": run Euclid on (product of (X - point), interpolation) until the remainder's degree
+    is below (n + degree + 1)/2; if a polynomial within the distance exists, it is that remainder divided by its
+    cofactor.
     """
     vanishing: Polynomial = [1]
     for x in points:

@@ -41,7 +41,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 
 def proof(leaves: Sequence[bytes], i: int) -> list[bytes]:
-    """The siblings of leaf i from the bottom up (none where a node is handed up). IndexError if there is no such leaf."""
+    """The siblings of leaf i from the bottom up (none where a node is handed up). IndexError if there is no leaf i."""
     if not 0 <= i < len(leaves):
         raise IndexError(f"leaf {i} of {len(leaves)}")
     path = []

@@ -1,7 +1,8 @@
 """A prover that has no share of an accepted data owner rebuilds it with the help of the others (design: ROUNDS).
 
-Each helper sends its share plus its share of a random polynomial that vanishes at the asking prover's point: the sum is right
-there and random everywhere else, so the asking prover learns the one value that was meant for it and nothing more.
+Each helper sends its share plus its share of a random polynomial that vanishes at the asking prover's point: the sum is
+right there and random everywhere else, so the asking prover learns the one value that was meant for it and nothing
+more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from protocols.sharing.zero import Seeds, vanishing_share
 
 
 def helper_message(share: Vector, seeds: Seeds, point: int, at: int, n: int, t: int, label: bytes) -> Vector:
-    """What the prover at ``point`` sends to the one at ``at``, shape of ``share``. label: unique per data owner and session."""
+    """What the prover at ``point`` sends to the one at ``at``, as long as ``share``.
+
+    label: unique per data owner and session.  seeds, errors: as in ``zero.vanishing_share``.
+    """
     return gl.add(share, vanishing_share(seeds, point, at, n, t, label, len(share)))
 
 

@@ -1,7 +1,7 @@
 """Robust decoding of Shamir-shared vectors: right although some shares are missing and some are lies.
 
-A share vector is one Reed-Solomon symbol per coordinate. Within floor((received - degree - 1)/2) wrong symbols per coordinate
-there is exactly one polynomial, and it is found, whatever the pattern: liars may change from coordinate to coordinate.
+A share vector is one Reed-Solomon symbol per coordinate. Within floor((received - degree - 1)/2) wrong symbols per
+coordinate there is exactly one polynomial, and it is found, whatever the pattern: liars may change from coordinate to coordinate.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from protocols.sharing.gao import decode_word, evaluate
 from protocols.sharing.shamir import check_points, lagrange
 
 
-class Undecodable(ValueError):  # noqa: N818 - it is the outcome that is named, in the words of the design
+class Undecodable(ValueError):
     """Too few shares, or more wrong ones at some coordinate than can be corrected. Wait for more shares, or give up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """values: (d,) the polynomials at the point asked for.  error_points: who was wrong in at least one coordinate, ascending."""
+    """values: (d,), the polynomials at the point asked for.  error_points: wrong in at least one coordinate, ascending."""
 
     values: Vector
     error_points: tuple[int, ...]
@@ -37,8 +37,8 @@ def decode(
     points: distinct, in [1, p).  shares: one (d,) vector per point.  degree t: of the shared polynomials.
     max_errors: wrong shares per coordinate that are put up with; never more, whatever is asked for, than
     floor((len(points) - degree - 1)/2), which is also the default.
-    Raises Undecodable where no polynomial is that close, or for fewer than degree + 1 shares; ValueError for points that
-    repeat, are 0 or not reduced, shares that are not canonical, and lengths that differ.
+    Raises Undecodable where no polynomial is that close, or for fewer than degree + 1 shares; ValueError for points
+    that repeat, are 0 or not reduced, shares that are not canonical, and lengths that differ.
     """
     _check(points, shares, degree)
     if not 0 <= at < P or (max_errors is not None and max_errors < 0):
@@ -70,9 +70,10 @@ def _check(points: Sequence[int], shares: Sequence[Vector], degree: int) -> None
 class _Decoder:
     """Goes through the vectors block by block with a guess of who lies, and corrects the guess where it fails.
 
-    Coordinates at which all parties but at most ``max_errors`` suspects agree are right as they are. At the first coordinate
-    where they do not, the exact decoder names its liars; they join the suspects (or replace them, when there would be too
-    many) and the coordinates left over are tried again. Honest runs cost one pass, and so do runs with a constant liar.
+    Coordinates at which all parties but at most ``max_errors`` suspects agree are right as they are. At the first
+    coordinate where they do not, the exact decoder names its liars; they join the suspects (or replace them, when there
+    would be too many) and the coordinates left over are tried again. Honest runs cost one pass, and so do runs with a
+    constant liar.
     """
 
     def __init__(self, points: Sequence[int], shares: Sequence[Vector], degree: int, at: int, max_errors: int) -> None:

@@ -67,9 +67,9 @@ def share(secret: Vector, degree: int, points: Sequence[int], seed: bytes) -> li
 def deal(secret: Vector, degree: int, points: Sequence[int], seed: bytes) -> list[Vector | bytes]:
     """A sharing with the distribution of ``share``, of which ``degree`` pieces travel as 32-byte seeds.
 
-    The shares at the first ``degree`` points are uniform, so they are expanded from seeds (derived from ``seed``); they and the
-    secret fix the polynomial, and the shares at the other points are interpolated and returned as vectors of shape (d,).
-    Arguments and errors as in ``share``. Each piece goes through ``open_piece`` where it arrives.
+    The shares at the first ``degree`` points are uniform, so they are expanded from seeds (derived from ``seed``); they
+    and the secret fix the polynomial, and the shares at the other points are interpolated and returned as vectors of
+    shape (d,). Arguments and errors as in ``share``. Each piece goes through ``open_piece`` where it arrives.
     """
     check_points(points, degree)
     seeds = [tagged_hash("omninode/shamir/piece", k.to_bytes(4, "big"), seed) for k in range(degree)]
@@ -90,7 +90,7 @@ def open_piece(piece: Vector | bytes, length: int) -> Vector:
 
 
 def combine(points: Sequence[int], shares: Sequence[Vector], at: int = 0) -> Vector:
-    """Value at ``at`` of the polynomial of degree < len(points) through the shares; corrects nothing (see ``robust``)."""
+    """Value at ``at`` of the polynomial of degree < len(points) through the shares; corrects nothing (see robust)."""
     if len(points) != len(shares):
         raise ValueError(f"{len(shares)} shares for {len(points)} points")
     return gl.lincomb(lagrange(points, at), shares)

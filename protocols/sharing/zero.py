@@ -1,9 +1,9 @@
 """Pseudo-random sharings without a message (Cramer, Damgard, Ishai, TCC 2005).
 
 One seed per set of n - t points, held by the provers in the set. For a set A let f_A be the polynomial of degree t with
-f_A(0) = 1 and f_A(x) = 0 for the t points x outside A: a prover needs the seeds of its own sets only, since f_A vanishes at
-its point otherwise. Whatever t provers collude, the set of the other n - t has a seed that none of them holds.
-Labels must never repeat under the same seeds.
+f_A(0) = 1 and f_A(x) = 0 for the t points x outside A: a prover needs the seeds of its own sets only, since f_A
+vanishes at its point otherwise. Whatever t provers collude, the set of the other n - t has a seed that none of them
+holds. Labels must never repeat under the same seeds.
 """
 
 from __future__ import annotations
@@ -54,9 +54,11 @@ def _check(point: int, n: int) -> None:
 def zero_share(seeds: Seeds, point: int, n: int, t: int, label: bytes, length: int) -> Vector:
     """The share at ``point`` of a pseudo-random degree-2t sharing of zero, (length,).
 
-    sum over the sets A that hold ``point``, and l = 1 .. t, of PRG(seed_A, label, l) * point^l * f_A(point): polynomials of
-    degree t + l that vanish at 0, and random enough to hide everything but the secret of what they are added to.
-    seeds: at least those of every set that holds ``point``.  label: unique per opening. ValueError if a seed is missing.
+    sum over the sets A that hold ``point``, and l = 1 .. t, of PRG(seed_A, label, l) * point^l * f_A(point):
+    polynomials of degree t + l that vanish at 0, and random enough to hide everything but the secret of what they are
+    added to.
+    seeds: at least those of every set that holds ``point``.  label: unique per opening. ValueError if a seed is
+    missing.
     """
     _check(point, n)
     total = gl.zeros(length)
@@ -71,11 +73,12 @@ def zero_share(seeds: Seeds, point: int, n: int, t: int, label: bytes, length: i
 
 
 def vanishing_share(seeds: Seeds, point: int, at: int, n: int, t: int, label: bytes, length: int) -> Vector:
-    """The share at ``point`` of a pseudo-random degree-t sharing whose polynomials are zero at the point ``at``, (length,).
+    """The share at ``point`` of a pseudo-random degree-t sharing that vanishes at the point ``at``, (length,).
 
-    sum over the sets A that hold ``point`` and not ``at`` of PRG(seed_A, label) * f_A(point). The party at ``at`` knows none of
-    these seeds; every polynomial of degree <= t that vanishes there is equally likely to it.
-    seeds: at least those of the sets used.  label: unique per use. ValueError if a seed is missing or point equals ``at``.
+    sum over the sets A that hold ``point`` and not ``at`` of PRG(seed_A, label) * f_A(point). The party at ``at`` knows
+    none of these seeds; every polynomial of degree <= t that vanishes there is equally likely to it.
+    seeds: at least those of the sets used.  label: unique per use. ValueError if a seed is missing or point equals
+    ``at``.
     """
     _check(point, n)
     _check(at, n)
