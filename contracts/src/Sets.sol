@@ -21,12 +21,13 @@ library Sets {
             bits = (bits & 0x3333333333333333333333333333333333333333333333333333333333333333)
                 + ((bits >> 2) & 0x3333333333333333333333333333333333333333333333333333333333333333);
             bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
-            bits += bits >> 8;
-            bits += bits >> 16;
+            bits = (bits & 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff)
+                + ((bits >> 8) & 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff);
+            bits += bits >> 16; // lanes of 16 bits from here: 256 does not fit 8
             bits += bits >> 32;
             bits += bits >> 64;
             bits += bits >> 128;
-            count = bits & 0x1ff;
+            count = bits & 0xffff;
         }
     }
 
