@@ -1,0 +1,1 @@
+"""A local cluster: real nodes as processes of this machine, on a development chain."""

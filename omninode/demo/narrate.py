@@ -1,0 +1,124 @@
+"""What the demo says while it runs: one plain line per thing worth knowing, and a live status line on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+
+from omninode.demo.record import SessionRecord
+from protocols.sessions import events as ev
+from protocols.sessions.params import Beacon, Bitmap, Phase
+
+
+class Narrator:
+    """Prints with the seconds since the start. names: wallet address -> node name."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._start = console, time.monotonic()
+        self.names: Mapping[bytes, str] = {}
+        self._status = console.status("")
+        if console.is_terminal:
+            self._status.start()
+
+    def say(self, text: str) -> None:
+        """One line, marked up with Rich."""
+        self._console.print(f"[dim]{time.monotonic() - self._start:7.1f} s[/]  {text}", highlight=False)
+
+    def status(self, text: str) -> None:
+        """The live line (terminal only)."""
+        self._status.update(text)
+
+    def close(self) -> None:
+        """Remove the live line."""
+        self._status.stop()
+
+    def name(self, address: bytes) -> str:
+        """A node's name, or the start of a stranger's address."""
+        return self.names.get(address, "0x" + address.hex()[:8])
+
+    def event(self, record: SessionRecord, event: ev.ChainEvent) -> None:
+        """Tell one event of the chain, if it is worth a line."""
+        teller = _TELLERS.get(type(event))
+        text = teller(self, record, event) if teller else None
+        if text:
+            self.say(f"session {record.session}  {text}")
+        view = record.view
+        self.status(
+            f"session {record.session}: {view.phase.name.lower()}  "
+            f"registered {len(view.members)}  key shares {len(view.share_roots)}  uploads {len(view.upload_roots)}"
+        )
+
+    def _count(self, record: SessionRecord, kind: Bitmap) -> int:
+        return record.view.sets[kind].bit_count()
+
+
+def _created(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
+    p = r.view.p
+    return (
+        f"[bold]created[/]: {p.reward / 1e18:g} ether escrowed for {p.groups} groups of {p.group_size}, "
+        f"{p.dimension:,} parameters, norm bound {p.bound / 2**p.frac_bits:.2f}"
+    )
+
+
+def _committee(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
+    return "committee drawn by the beacon: " + ", ".join(n.name(p.address) for p in r.view.committee)
+
+
+def _groups(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
+    members = r.view.members
+    groups = ("+".join(n.name(members[k].address).rsplit("-", 1)[-1] for k in group) for group in r.view.groups)
+    return f"{len(members)} data owners drawn into groups: " + "  ".join(groups)
+
+
+def _set(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str | None:
+    assert isinstance(event, ev.SetFixed)
+    count, total = event.bits.bit_count(), len(r.view.members)
+    return {
+        Bitmap.BUNDLES: f"key shares complete for {count} of {total}",
+        Bitmap.DELIVERED: f"masked updates of {count} data owners shared to the provers",
+        Bitmap.VALID: f"shares of {count} data owners are consistent",
+    }[event.kind]
+
+
+def _batch(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
+    assert isinstance(event, ev.BatchFinal)
+    refused = len(r.view.groups) - event.selected.bit_count()
+    tail = f", {refused} left out" if refused else ""
+    return f"batch final: {event.selected.bit_count()} groups, {event.accepted.bit_count()} updates accepted{tail}"
+
+
+def _attested(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
+    assert isinstance(event, ev.Attested)
+    provers = [n.name(p.address) for i, p in enumerate(r.view.committee) if event.provers >> i & 1]
+    owners = [n.name(m.address) for m in r.view.members if event.data_owners >> m.index & 1]
+    return "[yellow]attested[/]: " + ", ".join([f"{p} lied" for p in provers] + [f"{o} stayed silent" for o in owners])
+
+
+def _phase(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str | None:
+    assert isinstance(event, ev.PhaseChanged)
+    return "finished; everybody can claim" if event.phase == Phase.FINISHED else None
+
+
+def _aborted(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
+    assert isinstance(event, ev.SessionAborted)
+    return f"[red]aborted[/]: {event.reason}; everybody gets back what is theirs"
+
+
+def _beacon(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str | None:
+    assert isinstance(event, ev.BeaconSet)
+    return "beacon for the checks: every vector is now fixed" if event.purpose == Beacon.QUERY else None
+
+
+_TELLERS: dict[type[ev.ChainEvent], Callable[[Narrator, SessionRecord, ev.ChainEvent], str | None]] = {
+    ev.SessionCreated: _created,
+    ev.CommitteeDrawn: _committee,
+    ev.GroupsDrawn: _groups,
+    ev.SetFixed: _set,
+    ev.BeaconSet: _beacon,
+    ev.BatchFinal: _batch,
+    ev.Attested: _attested,
+    ev.PhaseChanged: _phase,
+    ev.SessionAborted: _aborted,
+}

@@ -1,0 +1,55 @@
+"""What `omninode demo` can be told, with the numbers of the standard run as defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omninode.errors import ConfigError
+
+ETHER = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """A local market: one model owner, ``owners`` data owners, ``provers`` provers, ``sessions`` sessions.
+
+    data: folder with MNIST IDX files, or None for the bundled digits.  mu_bps: fraction of groups taken for corrupted.
+    register/upload/settle_blocks: the three windows.  Money in wei.
+    """
+
+    hostile: bool = False
+    data: Path | None = None
+    seed: int = 0
+    sessions: int = 5
+    owners: int = 12
+    provers: int = 5
+    group_size: int = 3
+    block_time: int = 1
+    out: Path = Path("runs")
+    as_json: bool = False
+    rule: str = "outlier"
+    mu_bps: int = 2500
+    register_blocks: int = 15
+    upload_blocks: int = 20
+    settle_blocks: int = 25
+    reward: int = 12 * ETHER // 10
+    prover_fee: int = ETHER // 100
+    deposit: int = ETHER // 10
+    wall_limit_s: int = 900
+
+    def __post_init__(self) -> None:
+        if self.owners % self.group_size or self.owners // self.group_size < 4:
+            raise ConfigError(
+                f"{self.owners} data owners do not make four or more groups of {self.group_size}",
+                f"choose --owners as a multiple of {self.group_size}, {4 * self.group_size} or more",
+            )
+        if self.provers < 5:
+            raise ConfigError(f"{self.provers} provers are too few", "with threshold t = 1 a committee needs 5 provers")
+        if self.hostile and self.sessions < 4:
+            raise ConfigError("--hostile attacks session 3 and looks at what follows", "use --sessions 4 or more")
+
+    @property
+    def groups(self) -> int:
+        """R."""
+        return self.owners // self.group_size

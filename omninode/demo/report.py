@@ -1,0 +1,156 @@
+"""The demo's tables, and result.json."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from omninode.demo.record import SessionRecord
+
+ETHER = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One attack of the hostile run: what should happen, what was seen, and whether they agree."""
+
+    kind: str
+    expected: str
+    observed: str
+    ok: bool
+
+
+def ether(wei: int) -> str:
+    """Wei as ether with four decimals."""
+    return f"{wei / ETHER:.4f}"
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def accuracy_table(owner_alone: float, pooled: float, records: Sequence[SessionRecord]) -> Table:
+    """Accuracy on the held-out test set, from the owner alone to training on everybody's data."""
+    table = Table(title="Accuracy on the held-out test set", title_justify="left")
+    table.add_column("model")
+    table.add_column("accuracy", justify="right")
+    table.add_column("groups accepted", justify="right")
+    table.add_column("seconds", justify="right")
+    table.add_row("owner alone", f"{owner_alone:.4f}", "", "")
+    for record in records:
+        groups = record.groups()
+        kept = f"{sum(g['accepted'] for g in groups)} of {len(groups)}"
+        shown = "aborted" if record.accuracy is None else f"{record.accuracy:.4f}"
+        table.add_row(f"after session {record.session}", shown, kept, f"{sum(record.seconds.values()):.1f}")
+    table.add_row("all data in one place", f"{pooled:.4f}", "", "")
+    return table
+
+
+def people_table(records: Sequence[SessionRecord], names: Mapping[bytes, str]) -> Table:
+    """Per data owner: its group and fate in every session, and what it was paid."""
+    table = Table(title="Data owners: group and fate by session, reward in ether", title_justify="left")
+    table.add_column("data owner")
+    for record in records:
+        table.add_column(f"s{record.session}")
+    table.add_column("paid", justify="right")
+    members = {m.address for record in records for m in record.view.members}
+    for address in sorted(members, key=lambda a: names.get(a, a.hex())):
+        row, paid = [], 0
+        for record in records:
+            member = record.view.member_of(address)
+            if member is None or not record.view.groups:
+                row.append("-")
+                continue
+            fate = record.fate(member.index)
+            row.append(f"g{record.view.group_of(member.index)}" + ("" if fate == "accepted" else f" {fate}"))
+            paid += record.payouts()[address] if address in record.claimed else 0
+        table.add_row(names.get(address, "0x" + address.hex()[:8]), *row, ether(paid))
+    return table
+
+
+def prover_table(records: Sequence[SessionRecord], names: Mapping[bytes, str]) -> Table:
+    """Per prover: sessions served, fees and gas refunds claimed, stake lost."""
+    table = Table(title="Provers, in ether", title_justify="left")
+    for column in ("prover", "committees", "claimed", "stake lost"):
+        table.add_column(column, justify="left" if column == "prover" else "right")
+    served: dict[bytes, int] = defaultdict(int)
+    for record in records:
+        for prover in record.view.committee:
+            served[prover.address] += 1
+    for address in sorted(served, key=lambda a: names.get(a, a.hex())):
+        claimed = sum(record.claimed.get(address, 0) for record in records)
+        lost = sum(record.slashed.get(address, 0) for record in records)
+        table.add_row(names.get(address, address.hex()[:8]), str(served[address]), ether(claimed), ether(lost) if lost else "")
+    return table
+
+
+def gas_table(records: Sequence[SessionRecord]) -> Table:
+    """Gas per contract function: calls and mean gas over all sessions, and the sum of each session."""
+    table = Table(title="Gas", title_justify="left")
+    table.add_column("function")
+    table.add_column("calls", justify="right")
+    table.add_column("mean gas", justify="right")
+    functions = sorted({fn for record in records for fn in record.gas})
+    for fn in functions:
+        calls = sum(record.calls.get(fn, 0) for record in records)
+        gas = sum(record.gas.get(fn, 0) for record in records)
+        table.add_row(fn, str(calls), f"{gas // max(calls, 1):,}")
+    table.add_section()
+    for record in records:
+        table.add_row(f"session {record.session}", str(sum(record.calls.values())), f"{sum(record.gas.values()):,}")
+    return table
+
+
+def phase_table(records: Sequence[SessionRecord]) -> Table:
+    """Wall seconds per phase, and bytes that all nodes sent."""
+    table = Table(title="Seconds per phase, bytes sent by all nodes", title_justify="left")
+    table.add_column("session")
+    phases = list(dict.fromkeys(name for record in records for name in record.seconds))
+    for name in phases:
+        table.add_column(name, justify="right")
+    table.add_column("bytes", justify="right")
+    for record in records:
+        cells = [f"{record.seconds.get(name, 0.0):.1f}" for name in phases]
+        table.add_row(str(record.session), *cells, size(sum(record.bytes_moved.values())))
+    return table
+
+
+def fault_table(faults: Sequence[Fault]) -> Table:
+    """The attacks of the hostile run."""
+    table = Table(title="Attacks in session 3", title_justify="left")
+    for column in ("attack", "expected", "observed", ""):
+        table.add_column(column)
+    for fault in faults:
+        verdict = "[green]as expected[/]" if fault.ok else "[red]NOT as expected[/]"
+        table.add_row(fault.kind, fault.expected, fault.observed, verdict)
+    return table
+
+
+def print_report(
+    console: Console,
+    owner_alone: float,
+    pooled: float,
+    records: Sequence[SessionRecord],
+    names: Mapping[bytes, str],
+    faults: Sequence[Fault],
+) -> None:
+    """All tables, the most important last: that is where the eye rests."""
+    for table in (gas_table(records), phase_table(records), prover_table(records, names), people_table(records, names)):
+        console.print(table)
+    if faults:
+        console.print(fault_table(faults))
+    console.print(accuracy_table(owner_alone, pooled, records))
+
+
+def fault_json(faults: Sequence[Fault]) -> list[dict[str, object]]:
+    """The faults part of result.json."""
+    return [asdict(fault) for fault in faults]

@@ -1,0 +1,90 @@
+"""Follows the chain for the demo: events, gas of every transaction, who claimed and who was slashed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from omninode.demo.record import SessionRecord
+from protocols.sessions.events import ChainEvent
+from protocols.sessions.view import SessionView
+
+if TYPE_CHECKING:
+    from omninode.chain.market import Market
+
+POLL_S = 0.25
+
+
+class ChainWatch:
+    """``records`` by session number. ``on_event`` hears every event after it is folded."""
+
+    def __init__(self, market: Market, start_block: int, on_event: Callable[[SessionRecord, ChainEvent], None]) -> None:
+        self.records: dict[int, SessionRecord] = {}
+        self._market, self._next, self._on_event = market, start_block, on_event
+        self._changed = trio.Condition()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            latest = await self._market.client.block_number()
+            while self._next <= latest:
+                await self._take_block(self._next)
+                self._next += 1
+                async with self._changed:
+                    self._changed.notify_all()
+            await trio.sleep(POLL_S)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until ``condition`` holds; looked at after every block."""
+        async with self._changed:
+            while not condition():
+                await self._changed.wait()
+
+    async def _take_block(self, number: int) -> None:
+        client = self._market.client
+        block, receipts = await client.rpc_many(
+            [("eth_getBlockByNumber", [hex(number), True]), ("eth_getBlockReceipts", [hex(number)])]
+        )
+        logs = await client.logs_of([self._market.address, self._market.registry.address], _bytes(block["hash"]))
+        now = time.monotonic()
+        for log in logs:
+            event = await self._market.decode(log)
+            if event is not None and event.session:
+                record = self.records.setdefault(event.session, SessionRecord(event.session, SessionView(event.session)))
+                record.apply(event, now)
+                self._on_event(record, event)
+            else:
+                self._take_money(log)
+        by_hash = {receipt["transactionHash"]: receipt for receipt in receipts}
+        for transaction in block["transactions"]:
+            self._count_gas(transaction, by_hash[transaction["hash"]])
+
+    def _take_money(self, log: Any) -> None:
+        named = self._market.named_log(log)
+        if named is None:
+            return
+        name, args = named
+        if name == "Claimed":
+            claimed = self.records[args["id"]].claimed
+            claimed[args["who"]] = claimed.get(args["who"], 0) + args["amount"]
+        elif name == "Slashed":
+            self.records[args["session"]].slashed[args["prover"]] = args["amount"]
+
+    def _count_gas(self, transaction: dict[str, Any], receipt: dict[str, Any]) -> None:
+        """Charge a transaction to its function and session; createSession's session is the newest one."""
+        data = _bytes(transaction["input"])
+        fn = self._market.function_of(data) if _bytes(transaction["to"] or "0x") == self._market.address else None
+        if fn is None:
+            return
+        session = max(self.records, default=0) if fn == "createSession" else int.from_bytes(data[4:36], "big")
+        record = self.records.get(session)
+        if record is not None:
+            record.gas[fn] += int(receipt["gasUsed"], 16)
+            record.calls[fn] += 1
+
+
+def _bytes(value: str) -> bytes:
+    return bytes.fromhex(value.removeprefix("0x"))

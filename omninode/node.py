@@ -1,0 +1,151 @@
+"""Composition: builds the services of one node, runs them in one nursery, stops them in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from omninode import control
+from omninode.errors import OmninodeError
+from omninode.observe.events import EventLog
+from omninode.observe.logs import configure as configure_logs
+from omninode.store.db import Store
+from omninode.store.keys import load_or_create
+from omninode.store.lock import DataDirLock
+
+if TYPE_CHECKING:
+    from omninode.config import Config
+    from omninode.roles.services import Services
+    from omninode.roles.sessions import Role, Sessions
+
+STOP_GRACE_S = 10.0
+
+
+def main(config: Config) -> None:
+    """Run the node until SIGTERM or SIGINT. Raises OmninodeError with what to do when it cannot start."""
+    data_dir = Path(config.node.data_dir)
+    log = configure_logs(config.log, node=config.node.name)
+    with DataDirLock(data_dir):
+        (data_dir / "node.pid").write_text(str(os.getpid()))
+        try:
+            trio.run(_run, config, data_dir, log)
+        except BaseExceptionGroup as group:
+            raise _first_cause(group) from group
+        finally:
+            (data_dir / "node.pid").unlink(missing_ok=True)
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """The first error of ours in a (nested) group: the one whose sentence helps; else the first of any kind."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [_first_cause(inner) for inner in error.exceptions]
+    return next((cause for cause in causes if isinstance(cause, OmninodeError)), causes[0])
+
+
+async def _run(config: Config, data_dir: Path, log: Any) -> None:
+    events = EventLog(data_dir / "events.jsonl", node=config.node.name)
+    store = await trio.to_thread.run_sync(Store.open, data_dir)
+    async with AsyncExitStack() as stack:
+        stack.callback(events.close)
+        stack.callback(store.close)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, nursery, log)
+            services = await _build(config, data_dir, log, events, store, nursery)
+            await _serve(services)
+
+
+async def _stop_on_signal(nursery: trio.Nursery, log: Any) -> None:
+    """SIGTERM and SIGINT end the node cleanly; what is under way resumes from the journal at the next start."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            nursery.cancel_scope.cancel()
+            return
+
+
+async def _build(
+    config: Config, data_dir: Path, log: Any, events: EventLog, store: Store, nursery: trio.Nursery
+) -> Services:
+    """Chain first (is it the right one?), then the network, then what stands on both."""
+    from omninode.chain.client import ChainClient
+    from omninode.chain.market import Market, Registry
+    from omninode.chain.txqueue import TxQueue
+    from omninode.chain.txstore import TxStore
+    from omninode.chain.wallet import Wallet
+    from omninode.learning.service import Trainer
+    from omninode.net.book import PeerBook
+    from omninode.net.service import Network
+    from omninode.roles.directory import Directory
+    from omninode.roles.services import Services
+    from omninode.store.blobs import BlobStore
+    from protocols.secagg.keys import public_of
+    from protocols.wire.context import Context
+
+    passphrase = config.wallet.passphrase(data_dir)
+    wallet = await trio.to_thread.run_sync(Wallet.load, data_dir / "wallet.json", passphrase)
+    peer_seed = load_or_create(data_dir / "peer.key")
+    enc_secret = load_or_create(data_dir / "seal.key")
+    client = ChainClient(config.chain.rpc, timeout=config.chain.timeout, log=log)
+    await client.check(config.chain.chain_id, config.chain.market)
+    queue = TxQueue(client, wallet, TxStore(data_dir / "transactions.sqlite"), log)
+    await nursery.start(queue.run)
+    market = Market(client, queue, config.chain.market, config.chain.chain_id, start_block=config.chain.start_block)
+    net = Network(
+        peer_seed, config.net.listen, config.net.bootstrap, PeerBook(data_dir / "peers.json"), log=log
+    )
+    await nursery.start(net.run)
+    directory = Directory(net, wallet, Context(market.chain_id, market.address, 0), log)
+    trainer = Trainer(
+        Path(config.learning.slots_dir or data_dir / "slots"), slots=config.learning.slots,
+        device=config.learning.device, threads=config.learning.threads, log=log,
+    )  # fmt: skip
+    return Services(
+        config=config, data_dir=data_dir, log=log, events=events, store=store,
+        blobs=BlobStore(data_dir / "blobs"), wallet=wallet, enc_secret=enc_secret, enc_public=public_of(enc_secret),
+        market=market, registry=Registry(client, queue, await market.registry_address()), net=net,
+        directory=directory, trainer=trainer,
+    )  # fmt: skip
+
+
+def build_roles(services: Services) -> list[Role]:
+    """The roles that the configuration enables. Only imports what they need: a prover never loads learning code."""
+    roles: list[Role] = []
+    for name in services.config.node.roles:
+        if name == "prover":
+            from omninode.roles.prover import Prover
+
+            roles.append(Prover(services))
+        elif name == "data_owner":
+            from omninode.roles.data_owner import DataOwner
+
+            roles.append(DataOwner(services))
+        elif name == "model_owner":
+            from omninode.roles.model_owner import ModelOwner
+
+            roles.append(ModelOwner(services))
+    return roles
+
+
+async def _serve(services: Services) -> None:
+    from omninode.roles.control_verbs import ControlVerbs
+    from omninode.roles.sessions import Sessions
+
+    roles = build_roles(services)
+    sessions: Sessions = Sessions(services, roles)
+    verbs = ControlVerbs(services, sessions, roles)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(services.directory.run, services.net.bootstrap_keys)
+        nursery.start_soon(sessions.run)
+        for role in roles:
+            nursery.start_soon(role.run)
+        nursery.start_soon(control.serve, services.data_dir / "control.sock", verbs.handle)
+        services.events.write(
+            "started", roles=services.config.node.roles, address=services.wallet.address.hex(), addrs=services.net.addrs
+        )
+        services.log.info("started", address="0x" + services.wallet.address.hex(), listening=services.net.addrs)

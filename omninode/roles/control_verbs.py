@@ -1,0 +1,137 @@
+"""What a running node answers on its control socket: the read verbs of the CLI, and `session create`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from omninode.errors import ConfigError, RefusedError
+from protocols.sessions.params import Bitmap, Phase
+
+if TYPE_CHECKING:
+    from omninode.roles.services import Services
+    from omninode.roles.sessions import Role, Sessions
+    from protocols.sessions.view import SessionView
+
+
+class ControlVerbs:
+    """One method per verb; every answer is plain JSON."""
+
+    def __init__(self, services: Services, sessions: Sessions, roles: Sequence[Role]) -> None:
+        self._services, self._sessions = services, sessions
+        self._roles = {role.name: role for role in roles}
+
+    async def handle(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
+        """Dispatch. Raises ConfigError for a verb that does not exist."""
+        match verb:
+            case "status":
+                return await self.status()
+            case "session_list":
+                return {"sessions": [summary(view) for view in self._sessions.chain.views.values()]}
+            case "session_show":
+                return self.show(_number(args))
+            case "session_create":
+                return await self.create(args)
+            case "session_verify":
+                from omninode.roles.verify import verify_session
+
+                return await verify_session(self._services, self._view(_number(args)))
+        raise ConfigError(f"unknown verb {verb!r}", "see omninode --help")
+
+    async def status(self) -> dict[str, Any]:
+        """The node in one glance: who, where, how much money, which sessions, what moved."""
+        services = self._services
+        result: dict[str, Any] = {
+            "name": services.config.node.name,
+            "pid": os.getpid(),
+            "roles": list(services.config.node.roles),
+            "address": "0x" + services.wallet.address.hex(),
+            "peer_id": services.net.peer_id,
+            "addrs": list(services.net.addrs),
+            "block": self._sessions.block,
+            "balance": await services.market.balance(services.wallet.address),
+            "sessions": self._sessions.status(),
+            "net": services.net.stats(),
+        }
+        owner = self._roles.get("model_owner")
+        if owner is not None:
+            result["model"] = owner.model_status()  # type: ignore[attr-defined]
+        data_owner = self._roles.get("data_owner")
+        if data_owner is not None:
+            result["refusals"] = {str(k): v for k, v in data_owner.refusals.items()}  # type: ignore[attr-defined]
+        return result
+
+    def show(self, session: int) -> dict[str, Any]:
+        """Everything this node knows about one session."""
+        view = self._view(session)
+        driver = self._sessions.drivers.get(session)
+        ours = driver.machine.status() if driver is not None and hasattr(driver, "machine") else None
+        if ours is None:
+            ours = next((state for s, _, state in self._services.store.sessions() if s == session), None)
+        return {**summary(view), **detail(view), "ours": ours}
+
+    async def create(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Create a session as its model owner."""
+        owner = self._roles.get("model_owner")
+        if owner is None:
+            raise RefusedError("this node is no model owner", "add model_owner to node.roles and restart it")
+        created: dict[str, Any] = await owner.create_session(args)  # type: ignore[attr-defined]
+        return created
+
+    def _view(self, session: int) -> SessionView:
+        view = self._sessions.chain.views.get(session)
+        if view is None or view.params is None:
+            raise RefusedError(f"no session {session} is known here", "omninode session list shows what there is")
+        return view
+
+
+def _number(args: dict[str, Any]) -> int:
+    session = args.get("session")
+    if not isinstance(session, int):
+        raise ConfigError("which session?", "give its number")
+    return session
+
+
+def summary(view: SessionView) -> dict[str, Any]:
+    """One line of `session list`."""
+    params = view.params
+    return {
+        "session": view.session,
+        "phase": view.phase.name,
+        "deadline": view.deadline,
+        "owner": "0x" + params.owner.hex() if params else None,
+        "registered": len(view.members),
+        "places": params.groups * params.group_size if params else 0,
+        "reward": params.reward if params else 0,
+        "aborted": view.aborted,
+    }
+
+
+def detail(view: SessionView) -> dict[str, Any]:
+    """Groups, sets and the batch, as the chain has them."""
+    accepted = view.batch.accepted if view.batch else 0
+    return {
+        "committee": ["0x" + prover.address.hex() for prover in view.committee],
+        "members": [
+            {
+                "index": m.index,
+                "address": "0x" + m.address.hex(),
+                "group": view.group_of(m.index) if view.groups else None,
+                "in_v": view.in_set(Bitmap.BUNDLES, m.index),
+                "in_u": view.in_set(Bitmap.VALID, m.index),
+                "accepted": bool(accepted >> m.index & 1),
+            }
+            for m in view.members
+        ],
+        "groups": view.groups,
+        "passed": _bits(view.batch.passed) if view.batch else [],
+        "selected": _bits(view.batch.selected) if view.batch else [],
+        "named_provers": _bits(view.named_provers),
+        "silent_owners": _bits(view.silent_owners),
+        "ended": view.phase in (Phase.FINISHED, Phase.ABORTED),
+    }
+
+
+def _bits(value: int) -> list[int]:
+    return [i for i in range(value.bit_length()) if value >> i & 1]

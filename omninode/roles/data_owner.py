@@ -1,0 +1,136 @@
+"""The data owner: looks at every new session, joins those its policy accepts, trains, and hands shares to the provers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import trio
+
+from omninode.learning import data as local_data
+from omninode.learning import fixed_point
+from omninode.learning.document import SessionDocument
+from omninode.net.blobs import fetch_blob
+from omninode.net.errors import NetError
+from omninode.roles.driver import Machine, SessionDriver
+from protocols.sessions.data_owner import DataOwnerMachine
+from protocols.sessions.params import Phase
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from omninode.roles.services import Services
+    from protocols.sessions.view import SessionView
+
+MAX_DOCUMENT = 1 << 20
+MAX_WEIGHTS = 1 << 30
+FETCH_DEADLINE = 60.0
+FETCH_TRIES = 5
+TRAIN_TRIES = 3
+
+
+class Refused(Exception):
+    """The policy or the data of this node says no; the text says why."""
+
+
+class DataOwner:
+    """Role "data_owner"."""
+
+    name = "data_owner"
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.refusals: dict[int, str] = {}
+        self._joined: set[int] = set()
+
+    async def run(self) -> None:
+        """Nothing to do beside the sessions themselves."""
+        await trio.sleep_forever()
+
+    def wants(self, view: SessionView) -> bool:
+        """Sessions that can still be joined, and those that we are registered in (after a restart)."""
+        if view.params is None or view.params.owner == self._services.wallet.address:
+            return False
+        registered = view.member_of(self._services.wallet.address) is not None
+        return registered or (view.phase in (Phase.COMMITTEE, Phase.REGISTER) and view.session not in self.refusals)
+
+    async def join(self, view: SessionView) -> SessionDriver | None:
+        """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
+        services, session = self._services, view.session
+        try:
+            self._check_policy(view)
+            document, weights = await self._document(view)
+            report = await trio.to_thread.run_sync(
+                local_data.check, self._data_path(), document.features, document.classes, document.min_samples
+            )
+        except (Refused, local_data.DataError, NetError, ValueError) as error:
+            self.refusals[session] = str(error)
+            services.events.write("session_refused", session=session, reason=str(error))
+            services.log.warning("session_refused", session=session, reason=str(error))
+            return None
+        self._joined.add(session)
+        services.events.write("session_joined", session=session, samples=report.samples)
+
+        async def train() -> NDArray[np.int64]:
+            return await self._train(session, document, weights)
+
+        context = services.context(session)
+        return SessionDriver(self.name, context, services, lambda s: self.machine(session, s), on_train=train)
+
+    def machine(self, session: int, seed: bytes) -> Machine:
+        """The protocol machine of one session; overridden where a test wants another behaviour."""
+        services = self._services
+        return DataOwnerMachine(services.context(session), services.identity(), seed, peer_key=services.net.peer_key)
+
+    def _check_policy(self, view: SessionView) -> None:
+        policy, params = self._services.config.data_owner, view.p
+        if policy.allowed_owners and "0x" + params.owner.hex() not in {o.lower() for o in policy.allowed_owners}:
+            raise Refused(f"owner 0x{params.owner.hex()} is not in data_owner.allowed_owners")
+        places = params.groups * params.group_size
+        if params.reward // places < policy.min_reward:
+            raise Refused(f"pays {params.reward // places} wei for each place, less than data_owner.min_reward")
+        if len(self._joined) >= policy.max_sessions:
+            raise Refused(f"data_owner.max_sessions = {policy.max_sessions} sessions with this data are used up")
+
+    def _data_path(self) -> Path:
+        path = self._services.config.data.path
+        if not path:
+            raise Refused("no data: set data.path in the configuration")
+        return Path(path)
+
+    async def _document(self, view: SessionView) -> tuple[SessionDocument, bytes]:
+        """Fetch document and weights from the owner's node and hold them against the chain."""
+        params = view.p
+        document = SessionDocument.decode(await self._blob(params.doc_digest, params.owner_peer, MAX_DOCUMENT))
+        if document.parameters != params.dimension:
+            raise Refused(f"document has {document.parameters} parameters, the chain says {params.dimension}")
+        if (document.frac_bits, document.bound) != (params.frac_bits, params.bound):
+            raise Refused("fixed point or bound of the document differ from the chain")
+        weights = await self._blob(document.weights, params.owner_peer, MAX_WEIGHTS)
+        if len(weights) != 4 * document.parameters:
+            raise Refused(f"weights are {len(weights)} bytes, expected {4 * document.parameters}")
+        return document, weights
+
+    async def _blob(self, digest: bytes, owner_peer: bytes, max_size: int) -> bytes:
+        services = self._services
+        for attempt in range(FETCH_TRIES):
+            try:
+                path = await fetch_blob(
+                    services.net, services.blobs, digest, [owner_peer], max_size=max_size, deadline=FETCH_DEADLINE
+                )
+                return await trio.to_thread.run_sync(path.read_bytes)
+            except NetError:
+                if attempt == FETCH_TRIES - 1:
+                    raise
+                await trio.sleep(0.5 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def _train(self, session: int, document: SessionDocument, weights: bytes) -> NDArray[np.int64]:
+        """Local training in a worker process, then fixed point. The seed only orders batches; it is no secret."""
+        services = self._services
+        seed = int.from_bytes(services.context(session).bind("batches", services.wallet.address)[:4], "big")
+        update = await services.trainer.train(document, weights, self._data_path(), seed=seed)
+        integers = fixed_point.encode(update.astype(np.float64), document.bound, document.frac_bits)
+        services.events.write("trained", session=session)
+        return integers

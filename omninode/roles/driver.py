@@ -1,0 +1,317 @@
+"""Drives one protocol machine through one session: journal first, then act.
+
+Every input (chain events, accepted messages, ticks that caused something, the trained update) goes through ``_feed``:
+the machine runs in a worker thread, the input is journaled, and only then do its effects leave this node. After a
+crash the journal is replayed into a fresh machine, which gives the same effects again, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import trio
+
+from omninode.net.errors import NetError, PeerRefused
+from omninode.roles.directory import peer_of
+from omninode.roles.events_codec import pack_events, unpack_events
+from omninode.roles.transact import transact
+from protocols.errors import LocalProtocolError, RemoteProtocolError
+from protocols.sessions import effects as fx
+from protocols.sessions.events import ChainEvent
+from protocols.sessions.params import Phase
+from protocols.sessions.view import SessionView
+from protocols.wire import codec
+from protocols.wire.context import Context
+from protocols.wire.messages import Announcement, Message
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from omninode.roles.services import Services
+
+SESSION_PROTOCOL = "session"
+SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the session is over
+PATIENT_RULES = frozenset({"too-early", "not-ready", "wrong-phase"})  # the receiver is behind us on the chain
+MAX_REFUSALS = 6
+LINGER_BLOCKS = 5  # blocks after the end in which the claim may still be on its way
+
+
+class Machine(Protocol):
+    """What every machine of protocols.sessions offers."""
+
+    @property
+    def view(self) -> SessionView: ...
+    def chain(self, event: ChainEvent) -> list[fx.Effect]: ...
+    def receive(self, message: Message) -> list[fx.Effect]: ...
+    def tick(self, block: int) -> list[fx.Effect]: ...
+    def status(self) -> dict[str, Any]: ...
+
+
+class SessionDriver:
+    """One role of this node in one session. ``on_train`` computes the update; ``after`` runs after every input."""
+
+    def __init__(
+        self,
+        role: str,
+        context: Context,
+        services: Services,
+        make_machine: Callable[[bytes], Machine],
+        *,
+        on_train: Callable[[], Awaitable[NDArray[np.int64]]] | None = None,
+        after: Callable[[SessionDriver], None] | None = None,
+    ) -> None:
+        self.role, self.context, self.session = role, context, context.session
+        self.log = services.log.bind(session=context.session, role=role)
+        self._services, self._make, self._on_train, self._after = services, make_machine, on_train, after
+        self.machine: Machine
+        self.nursery: trio.Nursery
+        self._lock = trio.Lock()
+        self._over = trio.Event()
+        self._ready = trio.Event()
+        self._rolled_back: trio.Event = trio.Event()
+        self._blocks_in, self._blocks_out = trio.open_memory_channel[tuple[int, list[ChainEvent]]](100_000)
+        self._last_block = 0
+        self._ended_at = 0
+        self._replaying: list[fx.Effect] | None = None
+        self._busy = 0  # transactions under way
+        self._has_update = False
+        self._drafts: list[Message] = []
+
+    # -- inputs ------------------------------------------------------------------------------------------------
+
+    def push_block(self, block: int, events: list[ChainEvent]) -> None:
+        """Queue a block (also an empty one: it is a tick). Blocks already journaled are skipped."""
+        self._blocks_in.send_nowait((block, events))
+
+    def roll_back(self, block: int) -> None:
+        """The chain dropped everything after ``block``: forget it and start over from the journal."""
+        if self._last_block > block:
+            self._services.store.append(self.session, self.role, "rollback", block.to_bytes(8, "big"))
+            self._rolled_back.set()
+
+    async def on_message(self, peer_key: bytes, data: bytes) -> bytes:
+        """A message from a peer. Returns the reply's bytes (empty: acknowledged). Raises RemoteProtocolError."""
+        await self._ready.wait()
+        message = codec.decode(data, self.context, self._limits())
+        if peer_of(self.machine.view, message.sender) != peer_key:
+            known = peer_of(self.machine.view, message.sender) is not None
+            raise RemoteProtocolError("wrong-sender" if known else "not-ready", peer_key.hex(), message.sender.hex())
+        if isinstance(message, Announcement):
+            raise RemoteProtocolError("unexpected-type", message.sender.hex(), "announcements travel by gossip")
+        reply = await self._feed("message", data, partial(self.machine.receive, message))
+        return codec.encode(reply.message, self.context) if reply else b""
+
+    async def announced(self, message: Announcement) -> None:
+        """A checked announcement of this session. A fault in it is logged here: gossip has no one to answer to."""
+        await self._ready.wait()
+        try:
+            data = codec.encode(message, self.context)
+            await self._feed("message", data, partial(self.machine.receive, message))
+        except RemoteProtocolError as error:
+            if error.rule not in PATIENT_RULES:
+                self._blame(fx.Blame(message.sender, error.rule, error.detail))
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether the session is finished or aborted and everything of ours is collected."""
+        return self._over.is_set()
+
+    def leave(self) -> None:
+        """This session does not need us (a prover that was not drawn): stop after what is under way."""
+        self._over.set()
+
+    async def run(self) -> None:
+        """Drive until the session is over. Restarts itself from the journal when the chain is reorganised."""
+        while not self.over:
+            self._rolled_back, self._ready = trio.Event(), trio.Event()
+            async with trio.open_nursery() as nursery:
+                self.nursery = nursery
+                await self._replay()
+                nursery.start_soon(self._consume_blocks)
+                nursery.start_soon(self._stop_when, self._rolled_back, nursery)
+                nursery.start_soon(self._stop_when, self._over, nursery)
+        state = {"done": True, **self.machine.status()}
+        await trio.to_thread.run_sync(self._services.store.set_state, self.session, self.role, state)
+
+    @staticmethod
+    async def _stop_when(event: trio.Event, nursery: trio.Nursery) -> None:
+        await event.wait()
+        nursery.cancel_scope.cancel()
+
+    async def _replay(self) -> None:
+        """Rebuild the machine from its journal, then let all its effects out once more."""
+        store = self._services.store
+        fresh = self._services.new_seed()
+        seed = await trio.to_thread.run_sync(store.begin, self.session, self.role, fresh)
+        entries = without_rolled_back(await trio.to_thread.run_sync(store.inputs, self.session, self.role))
+        self._last_block = 0
+        self._has_update = False
+        effects = await trio.to_thread.run_sync(self._replay_all, seed, entries)
+        self._ready.set()
+        self._dispatch(effects)
+        if entries:
+            self.log.info("session_resumed", inputs=len(entries), phase=self.machine.view.phase.name)
+
+    def _replay_all(self, seed: bytes, entries: list[tuple[str, bytes]]) -> list[fx.Effect]:
+        self.machine = self._make(seed)
+        effects: list[fx.Effect] = []
+        for kind, payload in entries:
+            if kind == "chain":
+                self._last_block, events = unpack_events(payload)
+                for event in events:
+                    effects += self.machine.chain(event)
+            elif kind == "tick":
+                effects += self.machine.tick(int.from_bytes(payload, "big"))
+            elif kind == "update":
+                self._has_update = True
+                effects += self._update_ready(np.frombuffer(payload, dtype="<i8").astype(np.int64))
+            else:
+                effects += self.machine.receive(codec.decode(payload, self.context, self._limits()))
+        return effects
+
+    async def _consume_blocks(self) -> None:
+        async for block, events in self._blocks_out:
+            for at in sorted({event.block for event in events}):
+                if at > self._last_block:
+                    await self._feed_chain(at, [event for event in events if event.block == at])
+            await self._feed("tick", block.to_bytes(8, "big"), partial(self.machine.tick, block))
+            self._check_over(block)
+
+    async def _feed_chain(self, block: int, events: list[ChainEvent]) -> None:
+        def apply() -> list[fx.Effect]:
+            return [effect for event in events for effect in self.machine.chain(event)]
+
+        await self._feed("chain", pack_events(block, events), apply)
+        self._last_block = block
+
+    def _check_over(self, block: int) -> None:
+        """Over: the chain says so and our last transactions have landed (or had their chance)."""
+        if self.machine.view.phase not in (Phase.FINISHED, Phase.ABORTED):
+            return
+        self._ended_at = self._ended_at or block
+        if (self._busy == 0 and block > self._ended_at) or block > self._ended_at + LINGER_BLOCKS:
+            self._over.set()
+
+    # -- the one way through --------------------------------------------------------------------------------------
+
+    async def _feed(self, kind: str, payload: bytes, step: Callable[[], list[fx.Effect]]) -> fx.Reply | None:
+        """Run the machine, journal the input, act. A RemoteProtocolError leaves machine and journal untouched."""
+        async with self._lock:
+            effects = await trio.to_thread.run_sync(step, limiter=self._services.compute)
+            if kind != "tick" or effects:
+                store = self._services.store
+                await trio.to_thread.run_sync(store.append, self.session, self.role, kind, payload)
+            self._dispatch(effects)
+        if self._after is not None:
+            self._after(self)
+        return next((effect for effect in effects if isinstance(effect, fx.Reply)), None)
+
+    def _update_ready(self, update: NDArray[np.int64]) -> list[fx.Effect]:
+        effects: list[fx.Effect] = self.machine.update_ready(update)  # type: ignore[attr-defined]
+        return effects
+
+    async def _train(self) -> None:
+        if self._on_train is None:
+            raise LocalProtocolError(f"role {self.role} cannot train")
+        update = await self._on_train()
+        await self._feed("update", update.astype("<i8").tobytes(), partial(self._update_ready, update))
+
+    def _dispatch(self, effects: list[fx.Effect]) -> None:
+        """Act on effects, in order. Remember comes before what depends on it, and is synchronous for that reason."""
+        for effect in effects:
+            match effect:
+                case fx.Remember(key=key, value=value):
+                    self._services.store.record_once(self.session, f"{self.role}/{key}", value)
+                case fx.Send(to=to, message=message):
+                    self.nursery.start_soon(self._deliver, to, message)
+                case fx.Publish(message=message):
+                    self.nursery.start_soon(self._publish, message)
+                case fx.Transact():
+                    self.nursery.start_soon(self._transact, effect)
+                case fx.Train():
+                    if not self._has_update:
+                        self.nursery.start_soon(self._train)
+                case fx.Blame():
+                    self._blame(effect)
+                case fx.Note(name=name, fields=fields):
+                    self._services.events.write(name, session=self.session, role=self.role, **dict(fields))
+                    self.log.info(name, **dict(fields))
+
+    def _blame(self, effect: fx.Blame) -> None:
+        self._services.events.blame(self.session, effect.peer, effect.rule, effect.detail)
+        self.log.warning("peer_fault", peer=effect.peer.hex(), rule=effect.rule, detail=effect.detail)
+
+    # -- acting -----------------------------------------------------------------------------------------------------
+
+    def _limits(self) -> codec.Limits:
+        params = self.machine.view.params
+        return codec.limits_for(params) if params is not None else codec.Limits.generous()
+
+    async def _publish(self, message: Message) -> None:
+        if not isinstance(message, Announcement):
+            raise LocalProtocolError("only announcements are gossiped")
+        await self._services.directory.announce(message, self.session)
+
+    async def _transact(self, effect: fx.Transact) -> None:
+        self._busy += 1
+        try:
+            await transact(self._services, self.log, self.role, self.session, effect, lambda: self.machine.view.phase)
+        finally:
+            self._busy -= 1
+
+    async def _deliver(self, to: bytes, message: Message) -> None:
+        """Until acknowledged, refused for good, or the session is over (then the nursery ends us)."""
+        data = codec.encode(message, self.context)
+        delay, refusals = 0.2, 0
+        while True:
+            peer = peer_of(self.machine.view, to)
+            if peer is None:
+                raise LocalProtocolError(f"message for a stranger: {to.hex()}")
+            try:
+                reply = await self._services.net.request(
+                    peer, SESSION_PROTOCOL, data, deadline=SEND_DEADLINE, max_reply=self._limits().largest
+                )
+            except PeerRefused as error:
+                if error.rule == "session-over":
+                    return
+                refusals += error.rule not in PATIENT_RULES
+                if refusals >= MAX_REFUSALS:
+                    kind = type(message).__name__
+                    self.log.warning("message_refused", to=to.hex(), kind=kind, rule=error.rule, detail=error.detail)
+                    return
+            except NetError as error:
+                self.log.debug("send_failed", to=to.hex(), kind=type(message).__name__, error=str(error))
+            else:
+                if reply:
+                    await self._on_reply(to, peer, reply)
+                return
+            await trio.sleep(delay)
+            delay = min(delay * 1.6, 3.0)
+
+    async def _on_reply(self, to: bytes, peer: bytes, reply: bytes) -> None:
+        """A reply is a message like any other, but its fault is only logged: nobody waits for our answer."""
+        try:
+            await self.on_message(peer, reply)
+        except RemoteProtocolError as error:
+            self._blame(fx.Blame(to, error.rule, error.detail))
+
+
+def without_rolled_back(entries: list[tuple[int, str, bytes]]) -> list[tuple[str, bytes]]:
+    """Journal entries in order, without chain blocks and ticks that a later rollback took back."""
+    kept: list[tuple[str, bytes]] = []
+    for _, kind, payload in entries:
+        if kind == "rollback":
+            limit = int.from_bytes(payload, "big")
+            kept = [(k, p) for k, p in kept if k not in ("chain", "tick") or _block_of(k, p) <= limit]
+        else:
+            kept.append((kind, payload))
+    return kept
+
+
+def _block_of(kind: str, payload: bytes) -> int:
+    return unpack_events(payload)[0] if kind == "chain" else int.from_bytes(payload, "big")

@@ -1,0 +1,61 @@
+"""The prover: stakes once, then takes part in every session whose beacon draws it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from omninode.roles.driver import Machine, SessionDriver
+from protocols.sessions.params import Phase
+from protocols.sessions.prover import ProverMachine
+
+if TYPE_CHECKING:
+    from omninode.roles.services import Services
+    from protocols.sessions.view import SessionView
+
+
+class Prover:
+    """Role "prover"."""
+
+    name = "prover"
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def run(self) -> None:
+        """Stake and register the keys of this node if the registry does not know them yet."""
+        services = self._services
+        known = await services.registry.prover(services.wallet.address)
+        keys = (services.net.peer_key, services.enc_public)
+        if known.stake == 0:
+            stake = services.config.prover.stake or await services.registry.min_stake()
+            await services.registry.register(*keys, stake=stake)
+            services.events.write("prover_registered", stake=stake)
+        elif (known.peer_key, known.enc_key) != keys:
+            await services.registry.register(*keys, stake=0)
+            services.events.write("prover_keys_changed")
+        await trio.sleep_forever()
+
+    def wants(self, view: SessionView) -> bool:
+        """Every session before its committee is drawn (all provers poke), later only ours."""
+        if view.params is None or view.params.owner == self._services.wallet.address:
+            return False
+        return view.phase == Phase.COMMITTEE or view.prover_index(self._services.wallet.address) is not None
+
+    async def join(self, view: SessionView) -> SessionDriver | None:
+        """A driver around a fresh prover machine."""
+        context = self._services.context(view.session)
+
+        def leave_if_not_drawn(driver: SessionDriver) -> None:
+            drawn = driver.machine.view.committee
+            if drawn and driver.machine.view.prover_index(self._services.wallet.address) is None:
+                driver.leave()
+
+        return SessionDriver(
+            self.name, context, self._services, lambda seed: self.machine(view.session, seed), after=leave_if_not_drawn
+        )
+
+    def machine(self, session: int, seed: bytes) -> Machine:
+        """The protocol machine of one session; overridden where a test wants another behaviour."""
+        return ProverMachine(self._services.context(session), self._services.identity(), seed)

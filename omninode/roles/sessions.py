@@ -1,0 +1,131 @@
+"""All sessions of this node: starts a driver where a role wants one, feeds it the chain and its peers' messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+
+from omninode.roles.chainlog import ChainLog
+from omninode.roles.driver import SESSION_PROTOCOL, SessionDriver
+from protocols.errors import RemoteProtocolError
+from protocols.sessions.events import ChainEvent
+from protocols.sessions.params import Phase
+from protocols.wire import codec
+from protocols.wire.context import Context
+from protocols.wire.messages import Announcement
+
+if TYPE_CHECKING:
+    from omninode.roles.services import Services
+    from protocols.sessions.view import SessionView
+
+MAX_MESSAGE = 256 << 20  # one direct message at most; tighter limits follow from the session's numbers
+RESUME_KEY = "chain/resume-block"
+
+
+class Role(Protocol):
+    """A role decides whether it takes part in a session, and builds the driver if so."""
+
+    name: str
+
+    def wants(self, view: SessionView) -> bool: ...
+    async def join(self, view: SessionView) -> SessionDriver | None: ...
+    async def run(self) -> None: ...
+
+
+class Sessions:
+    """The node's only owner of drivers. One driver per session: no wallet has two parts in one session."""
+
+    def __init__(self, services: Services, roles: Sequence[Role]) -> None:
+        self._services, self._roles = services, roles
+        self.chain = ChainLog()
+        self.drivers: dict[int, SessionDriver] = {}
+        self.block = 0
+        self._asked: set[tuple[int, str]] = set()
+        self._nursery: trio.Nursery
+
+    async def run(self) -> None:
+        """Follow the chain and serve messages until cancelled."""
+        self._services.net.on_request(SESSION_PROTOCOL, self._on_message, max_request=MAX_MESSAGE)
+        self._services.directory.listen(self._on_announcement)
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            async for batch in self._services.market.cursor(self._start_block()):
+                if batch.rolled_back_to is not None:
+                    self._roll_back(batch.rolled_back_to)
+                self._on_block(batch.block, batch.events)
+                await self._save_position(batch.block)
+
+    def _start_block(self) -> int:
+        saved = self._services.store.meta_get(RESUME_KEY)
+        return int(saved) if saved else self._services.market.start_block
+
+    async def _save_position(self, block: int) -> None:
+        resume = str(self.chain.resume_block(block))
+        if self._services.store.meta_get(RESUME_KEY) != resume:
+            await trio.to_thread.run_sync(self._services.store.meta_put, RESUME_KEY, resume)
+
+    def _roll_back(self, block: int) -> None:
+        self._services.log.warning("chain_reorganised", back_to=block)
+        self.chain.roll_back(block)
+        for driver in self.drivers.values():
+            driver.roll_back(block)
+
+    def _on_block(self, block: int, events: list[ChainEvent]) -> None:
+        self.block = block
+        grouped = self.chain.fold(block, events)
+        for session, driver in self.drivers.items():
+            driver.push_block(block, grouped.get(session, []))
+        for session in grouped:
+            self._ask_roles(session)
+
+    def _ask_roles(self, session: int) -> None:
+        view = self.chain.views[session]
+        if session in self.drivers or view.phase in (Phase.FINISHED, Phase.ABORTED):
+            return
+        for role in self._roles:
+            if (session, role.name) not in self._asked and role.wants(view):
+                self._asked.add((session, role.name))
+                self._nursery.start_soon(self._join, role, session)
+
+    async def _join(self, role: Role, session: int) -> None:
+        driver = await role.join(self.chain.views[session])
+        if driver is None or session in self.drivers:
+            return
+        for block, events in self.chain.history(session):
+            driver.push_block(block, events)
+        self.drivers[session] = driver
+        self._nursery.start_soon(self._drive, driver)
+        for message in self._services.directory.announcements(session):
+            self._nursery.start_soon(driver.announced, message)
+
+    async def _drive(self, driver: SessionDriver) -> None:
+        await driver.run()
+        self.drivers.pop(driver.session, None)
+        self.chain.forget(driver.session)
+
+    async def _on_message(self, peer_key: bytes, data: bytes) -> bytes:
+        chain_id, contract, session, _ = codec.peek(data)
+        ours = self._services.context(session)
+        if (chain_id, contract) != (ours.chain_id, ours.contract):
+            raise RemoteProtocolError("wrong-contract", peer_key.hex(), "message for another market")
+        driver = self.drivers.get(session)
+        if driver is None:
+            view = self.chain.views.get(session)
+            over = view is not None and view.phase in (Phase.FINISHED, Phase.ABORTED)
+            raise RemoteProtocolError("session-over" if over else "not-ready", peer_key.hex(), f"session {session}")
+        return await driver.on_message(peer_key, data)
+
+    def _on_announcement(self, context: Context, message: Announcement) -> None:
+        driver = self.drivers.get(context.session)
+        if driver is not None and message.sender != self._services.wallet.address:
+            self._nursery.start_soon(driver.announced, message)
+
+    def status(self) -> list[dict[str, Any]]:
+        """One entry per live session that this node takes part in."""
+        return [
+            {"session": d.session, "role": d.role, "phase": d.machine.view.phase.name, **d.machine.status()}
+            for d in self.drivers.values()
+            if hasattr(d, "machine")
+        ]
