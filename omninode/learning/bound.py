@@ -1,0 +1,58 @@
+"""How a session's L2 bound B is chosen from what is known without asking anybody. Integers and floats only.
+
+Too low a bound costs accuracy (updates are clipped to it), too high a bound lets one liar pull its group further.
+The factors come from simulation (``python -m omninode.learning.simulate --bounds``; figures below: digits, 20 seeds).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from omninode.learning.fixed_point import MAX_MAGNITUDE
+
+FIRST_FACTOR = 1.0
+"""B of the first session over the norm of the owner's pre-training update.
+
+From random weights, an owner's training moves 1.05 to 1.89 times the median honest update of the first session
+(middle 1.44; the largest honest update is 1.1 to 1.5 times the median). The owner's update *after* pre-training is
+useless here: on data that it already fits it is 0.01 to 0.07 of the median.
+"""
+
+NEXT_FACTOR = 1.5
+"""B over the lower median of the last session's group means.
+
+Averaging three updates shortens them to 0.6 to 0.8 and norms fall from session to session, so that without a factor B
+would be 0.6 to 1.1 times the median honest norm from the third session on; with it 0.9 to 1.6.
+"""
+
+
+def first_bound(owner_update_norm: float, frac_bits: int, factor: float = FIRST_FACTOR) -> int:
+    """Integer bound floor(B * 2**frac_bits) of the first session.
+
+    owner_update_norm: L2 norm of the owner's pre-training update, weights after minus random weights before.
+    Raises ValueError unless it is positive and finite and the bound fits 62 bits.
+    """
+    if not (math.isfinite(owner_update_norm) and owner_update_norm > 0):
+        raise ValueError(f"the owner's update has norm {owner_update_norm}; a bound needs a positive number")
+    return _integer(owner_update_norm * factor * 2**frac_bits)
+
+
+def next_bound(group_norms_sq: Sequence[int], sizes: Sequence[int], frac_bits: int, factor: float = NEXT_FACTOR) -> int:
+    """Integer bound of the next session from the last one's opened squared norms.
+
+    group_norms_sq: G_rr = |A_r|**2 of the summed integer vectors of the accepted groups, in units of 4**-frac_bits.
+    sizes: |U_r|, how many updates each sum holds.  frac_bits: of both sessions.  The lower median resists up to half
+    of the groups. Since |A_r| <= |U_r| B, B grows at most by ``factor`` per session. No accepted group: keep the old B
+    (the caller's choice; ValueError here).
+    """
+    if not group_norms_sq or len(group_norms_sq) != len(sizes) or min(sizes) < 1 or min(group_norms_sq) < 0:
+        raise ValueError("next_bound needs one squared norm and one size per accepted group, at least one group")
+    means = sorted(math.isqrt(norm) / size for norm, size in zip(group_norms_sq, sizes, strict=True))
+    return _integer(max(means[(len(means) - 1) // 2] * factor, 2 ** (frac_bits - 10)))
+
+
+def _integer(value: float) -> int:
+    if not 1 <= value < MAX_MAGNITUDE:
+        raise ValueError(f"the bound {value:g} is not between 1 and 2**62; choose other frac_bits")
+    return math.floor(value)

@@ -1,0 +1,76 @@
+"""What a worker can be asked, and what it answers. Plain data, no torch: the node builds it, the worker reads it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omninode.learning.document import ModelSpec, SessionDocument, TrainSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One operation; make it with the class methods. ``weights=None`` takes the weights of the job before it."""
+
+    fields: dict[str, Any] = field(repr=False)  # megabytes, and nobody's business in a log
+
+    @classmethod
+    def pretrain(cls, model: ModelSpec, data_path: Path, seed: int, how: TrainSpec) -> Job:
+        """Train fresh random weights; Result.weights, and Result.update = after minus before (for ``first_bound``)."""
+        return cls._make("pretrain", model, None, data_path, how, seed)
+
+    @classmethod
+    def train(cls, document: SessionDocument, weights: bytes | None, data_path: Path, seed: int) -> Job:
+        """A data owner's part of a session; Result.weights and Result.update = new minus old.
+
+        Refuses data that ``data.check`` refuses.
+        """
+        job = cls._make("train", document.model, weights, data_path, document.train, seed)
+        job.fields["min_samples"] = document.min_samples
+        return job
+
+    @classmethod
+    def adapt(cls, document: SessionDocument, weights: bytes | None, data_path: Path, epochs: int) -> Job:
+        """The owner's local epochs (MOEp) after a session, in the order given by ``document.seed``; Result.weights."""
+        spec = document.train
+        how = TrainSpec(lr=spec.lr, momentum=spec.momentum, batch=spec.batch, epochs=epochs)
+        return cls._make("adapt", document.model, weights, data_path, how, document.seed)
+
+    @classmethod
+    def evaluate(cls, model: ModelSpec, weights: bytes | None, test_path: Path) -> Job:
+        """Share of right answers on a test set; Result.accuracy."""
+        return cls._make("evaluate", model, weights, test_path, None, 0)
+
+    @classmethod
+    def _make(
+        cls, op: str, model: ModelSpec, weights: bytes | None, path: Path, how: TrainSpec | None, seed: int
+    ) -> Job:
+        fields = {"op": op, "model": asdict(model), "weights": weights, "data": str(Path(path).absolute())}
+        return cls({**fields, "train": asdict(how) if how else None, "seed": seed, "min_samples": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Answer to one job; what the operation does not give is None.
+
+    weights: float32 little-endian bytes.  update: float32 (d,).  accuracy: 0 to 1.
+    """
+
+    weights: bytes | None = field(default=None, repr=False)
+    update: NDArray[np.float32] | None = field(default=None, repr=False)
+    accuracy: float | None = None
+
+    def pack(self) -> dict[str, Any]:
+        """Plain map for the wire."""
+        update = None if self.update is None else self.update.astype("<f4").tobytes()
+        return {"weights": self.weights, "update": update, "accuracy": self.accuracy}
+
+    @classmethod
+    def unpack(cls, raw: dict[str, Any]) -> Result:
+        """Inverse of ``pack``."""
+        update = None if raw["update"] is None else np.frombuffer(raw["update"], "<f4").astype(np.float32)
+        return cls(raw["weights"], update, raw["accuracy"])

@@ -1,0 +1,38 @@
+"""Flat weights as bytes: float32 little-endian in the order of ``ModelSpec.tensors``, no pickle. NumPy only."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omninode.learning.document import ModelSpec
+
+
+def from_bytes(spec: ModelSpec, blob: bytes) -> NDArray[np.float32]:
+    """Flat weights (d,), a copy. Raises ValueError on a wrong length, NaN or infinity."""
+    if len(blob) != 4 * spec.parameters:
+        raise ValueError(f"weights blob has {len(blob)} bytes, the model needs {4 * spec.parameters}")
+    weights = np.frombuffer(blob, dtype="<f4").astype(np.float32)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"weight {int(np.flatnonzero(~np.isfinite(weights))[0])} is not a finite number")
+    return weights
+
+
+def to_bytes(weights: NDArray[np.floating]) -> bytes:
+    """Bytes of a flat weight vector (d,)."""
+    return np.ascontiguousarray(weights, dtype="<f4").tobytes()
+
+
+def digest(blob: bytes) -> bytes:
+    """SHA-256 of a weights blob: ``SessionDocument.weights``."""
+    return hashlib.sha256(blob).digest()
+
+
+def apply_update(spec: ModelSpec, blob: bytes, mean_update: NDArray[np.float64]) -> bytes:
+    """New weights blob: old plus the mean update (d,); the server step of every session (learning rate 1)."""
+    old = from_bytes(spec, blob)
+    if mean_update.shape != old.shape:
+        raise ValueError(f"update has shape {mean_update.shape}, the model {old.shape}")
+    return to_bytes(old + mean_update)
