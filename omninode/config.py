@@ -35,7 +35,7 @@ from omninode.errors import ConfigError
 
 __all__ = ["Config", "load", "write_default"]
 
-FILE_NAME = "omninode.toml"
+FILE_NAME = "config.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,8 @@ class Config:
 
     @property
     def data_dir(self) -> Path:
-        """Where keys, database and blobs live: ``node.data_dir``, or the folder of the file."""
-        return self.resolve(self.node.data_dir) if self.node.data_dir else self.path.parent
-
-    def resolve(self, name: str) -> Path:
-        """A path of a setting; a relative one is relative to the file, wherever the daemon was started."""
-        return (self.path.parent / Path(name).expanduser()).absolute()
+        """Where keys, database and blobs live."""
+        return Path(self.node.data_dir)
 
     def rows(self) -> list[tuple[str, Any, str]]:
         """(section.key, value, origin) of every setting, for ``config show --origin``."""
@@ -106,11 +102,13 @@ def load(
     return config
 
 
-def _build(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The sections, defaults in place of what is not in ``values``."""
+def _build(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections: defaults in place of what is not in ``values``, paths made absolute."""
     chosen: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    for dotted, value in values.items():
+    for dotted, value in {"node.data_dir": ".", **values}.items():
         section, name = dotted.split(".", 1)
+        if keys_of(section)[name].metadata["path"] and value:
+            value = os.path.normpath(path.parent / Path(value).expanduser())
         chosen[section][name] = value
     return {section: cls(**chosen[section]) for section, cls in SECTIONS.items()}
 

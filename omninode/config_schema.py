@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
 from typing import Any, get_type_hints
 
 ROLES = ("model_owner", "data_owner", "prover")
@@ -17,9 +18,14 @@ def key(
     low: float | None = None,
     high: float | None = None,
     wei: bool = False,
+    path: bool = False,
 ) -> Any:
-    """One setting. ``low`` and ``high`` are inclusive. ``wei``: also accepts text like "0.05 ether" or "3 gwei"."""
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high, "wei": wei})
+    """One setting. ``low`` and ``high`` are inclusive. ``wei``: also accepts text like "0.05 ether" or "3 gwei".
+
+    ``path``: a relative one is relative to the folder of the file, wherever the daemon was started.
+    """
+    metadata = {"help": help, "choices": choices, "low": low, "high": high, "wei": wei, "path": path}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,7 @@ class Node:
 
     name: str = key("omninode", "how this node is called in its logs")
     roles: tuple[str, ...] = key((), "what it does, one or more of", choices=ROLES)
-    data_dir: str = key("", "keys, database and blobs; empty: the folder of this file")
+    data_dir: str = key("", "keys, database and blobs; empty: the folder of this file", path=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +62,24 @@ class Chain:
 class Wallet:
     """The wallet is wallet.json (keystore v3) in data_dir. Its passphrase never stands here or on a command line."""
 
-    passphrase_file: str = key("", "file with the passphrase; or $OMNINODE_PASSPHRASE; or a systemd credential")
+    passphrase_file: str = key(
+        "", "file with the passphrase; or $OMNINODE_PASSPHRASE; or a systemd credential", path=True
+    )
     light: bool = key(False, "weak, quick key stretching: for test networks only")
+
+    def passphrase(self, data_dir: Path) -> str:
+        """The passphrase of the wallet, from wherever it was given. Raises KeyFileError (``omninode.passphrase``)."""
+        from omninode.passphrase import find
+
+        return find(self.passphrase_file, data_dir)
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
     """Data that never leaves this machine."""
 
-    path: str = key("", "training data: .npz with x and y, or a folder of MNIST IDX files")
-    test_path: str = key("", "model owner: held-out data to measure accuracy with")
+    path: str = key("", "training data: .npz with x and y, or a folder of MNIST IDX files", path=True)
+    test_path: str = key("", "model owner: held-out data to measure accuracy with", path=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +131,9 @@ class Learning:
 
     device: str = key("auto", "auto takes CUDA where there is one", choices=("auto", "cpu", "cuda"))
     slots: int = key(2, "trainings at once on this machine", low=1, high=256)
-    slots_dir: str = key("", "folder through which the nodes of one machine share the slots; empty: not shared")
+    slots_dir: str = key(
+        "", "folder through which the nodes of one machine share the slots; empty: not shared", path=True
+    )
     threads: int = key(1, "threads of one training", low=1, high=256)
 
 
@@ -127,7 +143,7 @@ class Log:
 
     level: str = key("info", "how much is said", choices=("debug", "info", "warning", "error"))
     format: str = key("auto", "auto: pretty on a terminal, JSON lines elsewhere", choices=("auto", "json", "pretty"))
-    file: str = key("", "also append JSON lines to this file")
+    file: str = key("", "also append JSON lines to this file", path=True)
 
 
 SECTIONS: dict[str, type[Any]] = {

@@ -43,10 +43,14 @@ class OmninodeError(Exception):
         return type(self), (self.problem, self.cure)  # errors cross process borders: worker, control socket
 
 
-class ConfigError(OmninodeError):
-    """A setting is unknown, missing or of the wrong kind; or the command line is."""
+class UsageError(OmninodeError):
+    """The command or what was given with it makes no sense."""
 
     exit_code = Exit.USAGE
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, missing or of the wrong kind."""
 
 
 class ChainFailure(OmninodeError):
@@ -98,7 +102,7 @@ class KeyFileError(OmninodeError):
 _BY_CODE: dict[int, type[OmninodeError]] = {
     cls.exit_code: cls
     for cls in (
-        OmninodeError, ConfigError, ChainFailure, StoreError, AlreadyRunningError, NotRunningError, RefusedError,
+        OmninodeError, UsageError, ChainFailure, StoreError, AlreadyRunningError, NotRunningError, RefusedError,
         NetworkError, KeyFileError,
     )
 }  # fmt: skip

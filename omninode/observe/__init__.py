@@ -1,0 +1,1 @@
+"""What an operator sees: logs, the event log, counters. No secret passes through here."""

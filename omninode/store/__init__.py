@@ -1,0 +1,1 @@
+"""What survives: SQLite for sessions, inputs, safety records; files for what is large; the lock of the directory."""

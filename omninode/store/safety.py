@@ -1,0 +1,24 @@
+"""The safety journal: what was said once in a session is never said differently, crashes included (design: MARKET)."""
+
+from __future__ import annotations
+
+from omninode.errors import SafetyError
+from omninode.store.connection import Database
+
+
+class Safety:
+    """Write-once values by (session, key). Never deleted: they outlive the inputs of the session."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def record_once(self, session: int, key: str, value: bytes) -> None:
+        """Write (key, value), on disk when this returns; the same again is fine. Raises SafetyError for another value."""
+        with self._db.transaction() as sql:
+            sql.execute("INSERT OR IGNORE INTO safety VALUES (?, ?, ?)", (session, key, value))
+            row = sql.execute("SELECT value FROM safety WHERE session = ? AND key = ?", (session, key)).fetchone()
+            if bytes(row[0]) != value:
+                raise SafetyError(
+                    f"session {session}: the safety journal holds another value for {key}",
+                    "this node leaves the session; was its data directory copied or put back?",
+                )
