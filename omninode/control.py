@@ -12,11 +12,13 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import trio
+from structlog import get_logger
 
 from omninode.errors import NotRunningError, OmninodeError, UsageError, cause_of, disk_error, exit_code_of, from_code
 
-if TYPE_CHECKING:
 Handler = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 MAX_REQUEST = 64 << 10
@@ -29,7 +31,7 @@ _SUN_PATH = 100  # bytes that a socket's name may have, with a margin
 
 
 async def serve(path: Path, handler: Handler) -> None:
-    """Answer on ``path`` until cancelled. A bad request or a failing handler costs that client its answer, nobody else."""
+    """Answer on ``path`` until cancelled. A bad request or a failing handler costs only that client its answer."""
     clients = trio.CapacityLimiter(MAX_CLIENTS)
     try:
         async with _listen(path) as listener, trio.open_nursery() as nursery:
