@@ -105,27 +105,29 @@ class Receipt(Message):
 
 @dataclass(frozen=True, slots=True)
 class SeedDeal(Message):
-    """Prover to the members of a set of n - t provers: the set's seed for pseudo-random sharings."""
+    """Prover to the members of a set of n - t provers: the set's seed for pseudo-random sharings, signed by its dealer.
+
+    Every member hands the first deal it gets on to the others (the signature stays the dealer's), so that two different
+    seeds of one attempt are seen by all and prove themselves.  points: ascending.  attempt: which member deals.
+    seed: 32 bytes.  signature: 65 bytes, over the session, points, attempt and the seed's hash.
+    """
 
     points: tuple[int, ...]
     attempt: int
     seed: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SeedEcho(Message):
-    """Prover to the members of a set: hash of the seed that I hold for the set."""
-
-    points: tuple[int, ...]
-    attempt: int
-    seed_hash: bytes
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Opening(Message):
-    """Prover to all provers: shares of the values opened under ``label`` ("consistency", "projections", "gram")."""
+    """Prover to all provers: shares of the values opened under ``label`` ("consistency", "projections", "gram").
+
+    present: bitmap of what the sender holds and opens: data owners ("consistency") or groups (the others).
+    values: 8 bytes each, ascending: one per data owner; 64 per group; one per pair r <= s of groups, row by row.
+    """
 
     label: str
+    present: int
     values: bytes
 
 
