@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from omninode import control
-from omninode.errors import OmninodeError
+from omninode import control, passphrase
+from omninode.errors import cause_of
 from omninode.observe.events import EventLog
 from omninode.observe.logs import configure as configure_logs
 from omninode.store.db import Store
@@ -35,17 +35,9 @@ def main(config: Config) -> None:
         try:
             trio.run(_run, config, data_dir, log)
         except BaseExceptionGroup as group:
-            raise _first_cause(group) from group
+            raise cause_of(group) from group
         finally:
             (data_dir / "node.pid").unlink(missing_ok=True)
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    """The first error of ours in a (nested) group: the one whose sentence helps; else the first of any kind."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    causes = [_first_cause(inner) for inner in error.exceptions]
-    return next((cause for cause in causes if isinstance(cause, OmninodeError)), causes[0])
 
 
 async def _run(config: Config, data_dir: Path, log: Any) -> None:
@@ -76,28 +68,29 @@ async def _build(
     from omninode.chain.client import ChainClient
     from omninode.chain.market import Market, Registry
     from omninode.chain.txqueue import TxQueue
-    from omninode.chain.txstore import TxStore
+    from omninode.chain.txstore import SqliteTxStore
     from omninode.chain.wallet import Wallet
     from omninode.learning.service import Trainer
     from omninode.net.book import PeerBook
     from omninode.net.service import Network
     from omninode.roles.directory import Directory
     from omninode.roles.services import Services
-    from omninode.store.blobs import BlobStore
+    from omninode.store.blobs import FileBlobStore
     from protocols.secagg.keys import public_of
     from protocols.wire.context import Context
 
-    passphrase = config.wallet.passphrase(data_dir)
-    wallet = await trio.to_thread.run_sync(Wallet.load, data_dir / "wallet.json", passphrase)
+    secret = passphrase.find(config.wallet.passphrase_file, data_dir)
+    wallet = await trio.to_thread.run_sync(Wallet.load, data_dir / "wallet.json", secret)
     peer_seed = load_or_create(data_dir / "peer.key")
     enc_secret = load_or_create(data_dir / "seal.key")
     client = ChainClient(config.chain.rpc, timeout=config.chain.timeout, log=log)
     await client.check(config.chain.chain_id, config.chain.market)
-    queue = TxQueue(client, wallet, TxStore(data_dir / "transactions.sqlite"), log)
+    queue = TxQueue(client, wallet, SqliteTxStore(data_dir / "transactions.sqlite"), log)
     await nursery.start(queue.run)
     market = Market(client, queue, config.chain.market, config.chain.chain_id, start_block=config.chain.start_block)
+    book = PeerBook(data_dir / "peers.json")
     net = Network(
-        peer_seed, config.net.listen, config.net.bootstrap, PeerBook(data_dir / "peers.json"), log=log
+        peer_seed, config.net.listen, config.net.bootstrap, book, log=log, announce=config.net.announce
     )
     await nursery.start(net.run)
     directory = Directory(net, wallet, Context(market.chain_id, market.address, 0), log)
@@ -107,7 +100,7 @@ async def _build(
     )  # fmt: skip
     return Services(
         config=config, data_dir=data_dir, log=log, events=events, store=store,
-        blobs=BlobStore(data_dir / "blobs"), wallet=wallet, enc_secret=enc_secret, enc_public=public_of(enc_secret),
+        blobs=FileBlobStore(data_dir / "blobs"), wallet=wallet, enc_secret=enc_secret, enc_public=public_of(enc_secret),
         market=market, registry=Registry(client, queue, await market.registry_address()), net=net,
         directory=directory, trainer=trainer,
     )  # fmt: skip
@@ -140,7 +133,7 @@ async def _serve(services: Services) -> None:
     sessions: Sessions = Sessions(services, roles)
     verbs = ControlVerbs(services, sessions, roles)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(services.directory.run, services.net.bootstrap_keys)
+        services.directory.start()
         nursery.start_soon(sessions.run)
         for role in roles:
             nursery.start_soon(role.run)

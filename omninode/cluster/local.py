@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omninode.chain.keystore import LIGHT
 from omninode.chain.wallet import Wallet
 from omninode.cluster.processes import NodeProcess, free_ports
 from omninode.net.keys import peer_id_of, public_key
@@ -65,7 +66,7 @@ class LocalCluster:
             passphrase = directory / "passphrase"
             passphrase.touch(mode=0o600)
             passphrase.write_text(secrets.token_hex(16))
-            self.wallets[plan.name] = Wallet.create(directory / "wallet.json", passphrase.read_text(), light=True)
+            self.wallets[plan.name] = Wallet.create(directory / "wallet.json", passphrase.read_text(), cost=LIGHT)
         return [wallet.address for wallet in self.wallets.values()]
 
     def write_configs(self, rpc: str, deployment: Deployment) -> None:

@@ -62,9 +62,9 @@ def build(options: DemoOptions) -> Stage:
 def _owner_plan(options: DemoOptions, preset: Preset, files: Path) -> NodePlan:
     session = {
         "preset": preset.name,
-        "reward": str(options.reward),
-        "prover_fee": str(options.prover_fee),
-        "deposit": str(options.deposit),
+        "reward": options.reward,
+        "prover_fee": options.prover_fee,
+        "deposit": options.deposit,
         "groups": options.groups,
         "group_size": options.group_size,
         "rule": options.rule,

@@ -10,7 +10,7 @@ import trio
 
 from omninode.learning import data as local_data
 from omninode.learning import fixed_point
-from omninode.learning.document import SessionDocument
+from omninode.learning.document import SessionDocument, training_seed
 from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
 from omninode.roles.driver import Machine, SessionDriver
@@ -129,7 +129,7 @@ class DataOwner:
     async def _train(self, session: int, document: SessionDocument, weights: bytes) -> NDArray[np.int64]:
         """Local training in a worker process, then fixed point. The seed only orders batches; it is no secret."""
         services = self._services
-        seed = int.from_bytes(services.context(session).bind("batches", services.wallet.address)[:4], "big")
+        seed = training_seed(document, services.wallet.address)
         update = await services.trainer.train(document, weights, self._data_path(), seed=seed)
         integers = fixed_point.encode(update.astype(np.float64), document.bound, document.frac_bits)
         services.events.write("trained", session=session)

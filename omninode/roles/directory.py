@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import msgpack
-import trio
 
 from omninode.chain.wallet import recover
 from protocols.errors import RemoteProtocolError
@@ -24,14 +22,11 @@ if TYPE_CHECKING:
     from omninode.net.service import Network
 
 TOPIC = "omninode/announce/1"
-PEERS_PROTOCOL = "peers"
 KEPT = 4096  # announcements remembered; the oldest goes first
-REPLY_LIMIT = 512  # announcements in one answer
-REFRESH_S = 60.0
 
 
 class Directory:
-    """Signed announcements: ours go out by gossip, others' are checked, kept and handed on when asked for."""
+    """Signed round announcements: ours go out by gossip, others' are checked, kept and given to the session's driver."""
 
     def __init__(self, net: Network, wallet: Wallet, context: Context, log: BoundLogger) -> None:
         self._net, self._wallet, self._context, self._log = net, wallet, context, log
@@ -43,16 +38,9 @@ class Directory:
         """``listener(context, announcement)`` is called for every new session announcement that checks out."""
         self._listeners.append(listener)
 
-    async def run(self, bootstrap: list[bytes]) -> None:
-        """Serve and learn addresses until cancelled: gossip from all, and one question to the bootstrap peers."""
+    def start(self) -> None:
+        """Listen to gossip."""
         self._net.subscribe(TOPIC, self._on_gossip)
-        self._net.on_request(PEERS_PROTOCOL, self._on_peers, max_request=64)
-        async with trio.open_nursery() as nursery:
-            for peer in bootstrap:
-                nursery.start_soon(self.ask, peer)
-            while True:
-                await self.announce(Announcement(self._wallet.address, 0, b"", (), b"", b"", b"", b""), 0)
-                await trio.sleep(REFRESH_S)
 
     async def announce(self, draft: Announcement, session: int) -> None:
         """Fill in sequence number, addresses and signature, remember it and gossip it."""
@@ -67,32 +55,8 @@ class Directory:
         self._keep((filled.sender, session), filled.seq, data)
         await self._net.publish(TOPIC, data)
 
-    async def ask(self, peer: bytes) -> None:
-        """Fetch the announcements that ``peer`` knows; retries until it answers once."""
-        delay = 0.5
-        while True:
-            try:
-                reply = await self._net.request(peer, PEERS_PROTOCOL, b"", deadline=10, max_reply=4 << 20)
-                self._take_all(peer, reply)
-                return
-            except Exception as error:  # a bootstrap peer that is down or lies must not end the node
-                self._log.debug("bootstrap_failed", peer=peer.hex(), error=str(error))
-            await trio.sleep(delay)
-            delay = min(delay * 2, 15)
-
-    def _take_all(self, peer: bytes, reply: bytes) -> None:
-        for data in msgpack.unpackb(reply, max_array_len=REPLY_LIMIT, max_bin_len=8192):
-            try:
-                self.take(data)
-            except RemoteProtocolError as error:
-                self._log.warning("bad_announcement", peer=peer.hex(), rule=error.rule)
-
     async def _on_gossip(self, peer_key: bytes, data: bytes) -> None:
         self.take(data)
-
-    async def _on_peers(self, peer_key: bytes, payload: bytes) -> bytes:
-        newest = [data for _, data in list(self._known.values())[-REPLY_LIMIT:]]
-        return bytes(msgpack.packb(newest))
 
     def take(self, data: bytes) -> None:
         """Check one announcement and learn from it. Raises RemoteProtocolError; an old one is silently dropped."""
@@ -108,7 +72,7 @@ class Directory:
         if key in self._known and self._known[key][0] >= message.seq:
             return
         self._keep(key, message.seq, data)
-        self._net.know(message.peer_key, message.addrs)
+        self._net.book.know(message.peer_key, message.addrs, time.time())
         if session:
             for listener in self._listeners:
                 listener(context, message)

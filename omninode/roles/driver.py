@@ -36,6 +36,7 @@ SESSION_PROTOCOL = "session"
 SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the session is over
 PATIENT_RULES = frozenset({"too-early", "not-ready", "wrong-phase"})  # the receiver is behind us on the chain
 MAX_REFUSALS = 6
+ANNOUNCE_AGAIN_S = 4.0
 LINGER_BLOCKS = 5  # blocks after the end in which the claim may still be on its way
 
 
@@ -96,12 +97,19 @@ class SessionDriver:
         """A message from a peer. Returns the reply's bytes (empty: acknowledged). Raises RemoteProtocolError."""
         await self._ready.wait()
         message = codec.decode(data, self.context, self._limits())
-        if peer_of(self.machine.view, message.sender) != peer_key:
-            known = peer_of(self.machine.view, message.sender) is not None
-            raise RemoteProtocolError("wrong-sender" if known else "not-ready", peer_key.hex(), message.sender.hex())
+        bound = peer_of(self.machine.view, message.sender)
+        if bound is None:  # perhaps registered in a block that we have not read yet
+            raise PeerRefused("not-ready", "sender is not known in this session")
+        if bound != peer_key:
+            raise RemoteProtocolError("wrong-sender", peer_key.hex(), message.sender.hex())
         if isinstance(message, Announcement):
             raise RemoteProtocolError("unexpected-type", message.sender.hex(), "announcements travel by gossip")
-        reply = await self._feed("message", data, partial(self.machine.receive, message))
+        try:
+            reply = await self._feed("message", data, partial(self.machine.receive, message))
+        except RemoteProtocolError as error:
+            if error.rule in PATIENT_RULES:
+                raise PeerRefused(error.rule, error.detail) from error
+            raise
         return codec.encode(reply.message, self.context) if reply else b""
 
     async def announced(self, message: Announcement) -> None:
@@ -255,7 +263,9 @@ class SessionDriver:
     async def _publish(self, message: Message) -> None:
         if not isinstance(message, Announcement):
             raise LocalProtocolError("only announcements are gossiped")
-        await self._services.directory.announce(message, self.session)
+        while self.machine.view.phase <= Phase.BUNDLES:  # gossip may lose it: say it again until it is of no use
+            await self._services.directory.announce(message, self.session)
+            await trio.sleep(ANNOUNCE_AGAIN_S)
 
     async def _transact(self, effect: fx.Transact) -> None:
         self._busy += 1
@@ -299,6 +309,8 @@ class SessionDriver:
             await self.on_message(peer, reply)
         except RemoteProtocolError as error:
             self._blame(fx.Blame(to, error.rule, error.detail))
+        except PeerRefused as error:
+            self.log.info("reply_too_early", peer=to.hex(), rule=error.rule)
 
 
 def without_rolled_back(entries: list[tuple[int, str, bytes]]) -> list[tuple[str, bytes]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from omninode.net.service import Network
     from omninode.observe.events import EventLog
     from omninode.roles.directory import Directory
-    from omninode.store.blobs import BlobStore
+    from omninode.store.blobs import FileBlobStore
     from omninode.store.db import Store
 
 
@@ -39,7 +39,7 @@ class Services:
     log: BoundLogger
     events: EventLog
     store: Store
-    blobs: BlobStore
+    blobs: FileBlobStore
     wallet: Wallet
     enc_secret: bytes
     enc_public: bytes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from omninode.net.errors import PeerRefused
 from omninode.roles.chainlog import ChainLog
 from omninode.roles.driver import SESSION_PROTOCOL, SessionDriver
 from protocols.errors import RemoteProtocolError
@@ -114,7 +115,7 @@ class Sessions:
         if driver is None:
             view = self.chain.views.get(session)
             over = view is not None and view.phase in (Phase.FINISHED, Phase.ABORTED)
-            raise RemoteProtocolError("session-over" if over else "not-ready", peer_key.hex(), f"session {session}")
+            raise PeerRefused("session-over" if over else "not-ready", f"session {session}")
         return await driver.on_message(peer_key, data)
 
     def _on_announcement(self, context: Context, message: Announcement) -> None:
