@@ -40,16 +40,26 @@ def root(leaves: Sequence[bytes]) -> bytes:
     return _root(_levels(leaves)[-1][0], len(leaves))
 
 
-def proof(leaves: Sequence[bytes], i: int) -> list[bytes]:
-    """The siblings of leaf i from the bottom up (none where a node is handed up). IndexError if there is no leaf i."""
-    if not 0 <= i < len(leaves):
-        raise IndexError(f"leaf {i} of {len(leaves)}")
+def _path(levels: list[list[bytes]], i: int) -> list[bytes]:
     path = []
-    for level in _levels(leaves)[:-1]:
+    for level in levels[:-1]:
         if i ^ 1 < len(level):
             path.append(level[i ^ 1])
         i >>= 1
     return path
+
+
+def proof(leaves: Sequence[bytes], i: int) -> list[bytes]:
+    """The siblings of leaf i from the bottom up (none where a node is handed up). IndexError if there is no such leaf."""
+    if not 0 <= i < len(leaves):
+        raise IndexError(f"leaf {i} of {len(leaves)}")
+    return _path(_levels(leaves), i)
+
+
+def proofs(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """``proof`` of every leaf, hashing the tree only once."""
+    levels = _levels(leaves)
+    return [_path(levels, i) for i in range(len(leaves))]
 
 
 def verify(root: bytes, leaf: bytes, index: int, count: int, proof: Sequence[bytes]) -> bool:
