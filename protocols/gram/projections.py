@@ -56,10 +56,10 @@ def _project(vector: Vector, z: npt.NDArray[np.int8], low: npt.NDArray[np.int64]
 
 
 def project(vector: Vector, z: npt.NDArray[np.int8]) -> Vector:
-    """(m,) projections <z[r], vector> mod p. vector: (d,), d < 2^24.  z: (m, d), see ``prg.ternary``. ValueError
-    otherwise.
+    """(m,) projections <z[r], vector> mod p. vector: (d,), d < 2^24.  z: (m, d), see ``prg.ternary``.
 
     Linear, so provers project their shares. Exact: the two halves of a word are summed apart as 64-bit integers.
+    ValueError for other shapes, types or lengths.
     """
     if vector.ndim != 1 or vector.dtype != np.uint64 or z.dtype != np.int8 or z.ndim != 2 or z.shape[1] != len(vector):
         raise ValueError(f"z of shape {z.shape} does not go with a vector of shape {vector.shape}")

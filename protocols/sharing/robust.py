@@ -1,7 +1,8 @@
 """Robust decoding of Shamir-shared vectors: right although some shares are missing and some are lies.
 
 A share vector is one Reed-Solomon symbol per coordinate. Within floor((received - degree - 1)/2) wrong symbols per
-coordinate there is exactly one polynomial, and it is found, whatever the pattern: liars may change from coordinate to coordinate.
+coordinate there is exactly one polynomial, and it is found, whatever the pattern: liars may change from coordinate to
+coordinate.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Undecodable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """values: (d,), the polynomials at the point asked for.  error_points: wrong in at least one coordinate, ascending."""
+    """values: (d,), at the point asked for.  error_points: who was wrong in at least one coordinate, ascending."""
 
     values: Vector
     error_points: tuple[int, ...]
