@@ -50,7 +50,7 @@ def _path(levels: list[list[bytes]], i: int) -> list[bytes]:
 
 
 def proof(leaves: Sequence[bytes], i: int) -> list[bytes]:
-    """The siblings of leaf i from the bottom up (none where a node is handed up). IndexError if there is no such leaf."""
+    """The siblings of leaf i from the bottom up (none where a node is handed up). IndexError if there is no leaf i."""
     if not 0 <= i < len(leaves):
         raise IndexError(f"leaf {i} of {len(leaves)}")
     return _path(_levels(leaves), i)

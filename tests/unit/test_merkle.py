@@ -102,3 +102,8 @@ def test_wrong_root() -> None:
     data = leaves(4)
     for root in (b"", bytes(32), merkle.root(data)[:31]):
         assert not merkle.verify(root, data[0], 0, 4, merkle.proof(data, 0))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 16, 17])
+def test_all_proofs_at_once(count: int) -> None:
+    assert merkle.proofs(leaves(count)) == [merkle.proof(leaves(count), i) for i in range(count)]
