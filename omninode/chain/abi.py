@@ -170,6 +170,11 @@ def decode(kind: AbiType, data: bytes, at: int = 0) -> Any:
     return dict(zip(kind.names, _decode_members(kind.parts, data, at), strict=True))
 
 
+def decode_list(kind: AbiType, data: bytes) -> list[Any]:
+    """The members of a tuple in order: for parameter lists, whose names may be empty."""
+    return _decode_members(kind.parts, data, 0)
+
+
 def _slice(data: bytes, at: int, length: int) -> bytes:
     if at + length > len(data):
         raise AbiError(f"{length} bytes wanted at {at}, there are {len(data)}")

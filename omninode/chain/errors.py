@@ -18,7 +18,9 @@ class RpcUnavailable(ChainError):
     def __init__(self, url: str, why: str) -> None:
         self.url = url
         self.why = why
-        super().__init__(f"no answer from the Ethereum RPC at {url}: {why}; check that the node runs and chain.rpc is right")
+        super().__init__(
+            f"no answer from the Ethereum RPC at {url}: {why}; check that the node runs and chain.rpc is right"
+        )
 
 
 class RpcError(ChainError):

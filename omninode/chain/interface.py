@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omninode.chain.abi import AbiError, AbiType, decode, encode, parse_tuple
+from omninode.chain.abi import AbiError, AbiType, decode, decode_list, encode, parse_tuple
 from omninode.chain.hashing import keccak256
 
 # What the compiler itself throws.
@@ -34,7 +34,7 @@ class Function:
 
     def result(self, data: bytes) -> Any:
         """What the function returned: None, the one value, or a tuple of them."""
-        values = tuple(decode(t, data, at) for t, at in zip(self.outputs.parts, _places(self.outputs, data), strict=True))
+        values = tuple(decode_list(self.outputs, data))
         return values[0] if len(values) == 1 else values or None
 
 
@@ -106,8 +106,7 @@ class Interface:
         if event is None:
             return None
         plain = [t for t, i in zip(event.inputs.parts, event.indexed, strict=True) if not i]
-        body = AbiType("tuple", 0, tuple(plain), tuple(map(str, range(len(plain)))))
-        values = iter(decode(body, log.data).values())
+        values = iter(decode_list(AbiType("tuple", 0, tuple(plain)), log.data))
         topics = iter(log.topics[1:])
         if len(log.topics) != 1 + sum(event.indexed):
             raise AbiError(f"{event.name} with {len(log.topics)} topics")
@@ -127,20 +126,9 @@ class Interface:
             return None
         name, inputs = known
         try:
-            return name, tuple(decode(t, data[4:], at) for t, at in zip(inputs.parts, _places(inputs, data[4:]), strict=True))
+            return name, tuple(decode_list(inputs, data[4:]))
         except AbiError:
             return None
-
-
-def _places(kind: AbiType, data: bytes) -> list[int]:
-    """Where the members of a tuple begin, for tuples whose members may have no names."""
-    places, head = [], 0
-    for part in kind.parts:
-        if part.dynamic and len(data) < head + 32:
-            raise AbiError("too short")
-        places.append(int.from_bytes(data[head : head + 32], "big") if part.dynamic else head)
-        head += part.head
-    return places
 
 
 def describe_error(name: str, args: Sequence[object]) -> str:

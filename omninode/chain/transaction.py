@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from omninode.chain.hashing import keccak256
+from omninode.chain.interface import Log
 
 MAX_TX_GAS = 16_777_216  # EIP-7825: no transaction may ask for more
 
@@ -63,7 +64,7 @@ class Receipt:
     """What the chain did with a transaction. price: wei per gas paid. contract: where code was created, or b"".
 
     ok is False after a revert. sent is False where the contract had nothing to do any more and nothing was sent.
-    logs: as the RPC gives them.
+    logs: what it emitted.
     """
 
     tx_hash: bytes
@@ -73,7 +74,7 @@ class Receipt:
     ok: bool
     contract: bytes = b""
     sent: bool = True
-    logs: tuple[dict[str, object], ...] = ()
+    logs: tuple[Log, ...] = ()
 
 
 class TxState(StrEnum):
@@ -96,7 +97,10 @@ class Attempt:
 
 @dataclass
 class TxRecord:
-    """One transaction of ours, from before its first byte leaves until it is settled. fn: for logs and accounting."""
+    """One transaction of ours, from before its first byte leaves until it is settled.
+
+    fn: for logs and accounting. error, reason: why it reverted on chain (custom error's name, and the whole text).
+    """
 
     key: str
     fn: str
@@ -108,9 +112,16 @@ class TxRecord:
     attempts: list[Attempt] = field(default_factory=list)
     state: TxState = TxState.PENDING
     receipt: Receipt | None = None
+    error: str = ""
     reason: str = ""
 
     @property
     def last(self) -> Attempt:
         """The attempt with the highest fees."""
         return self.attempts[-1]
+
+    def offer(self, sign_digest: Callable[[bytes], bytes], chain_id: int, tip: int, max_fee: int) -> None:
+        """Add a signed attempt with these fees. It may be sent only after the record was saved."""
+        unsigned = Unsigned(chain_id, self.nonce, tip, max_fee, self.gas, self.to, self.value, self.data)
+        raw = unsigned.sign(sign_digest)
+        self.attempts.append(Attempt(raw, keccak256(raw), tip, max_fee))

@@ -1,0 +1,97 @@
+"""Putting the contracts on a chain, and remembering where they are (deployment.json)."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from contracts import loader
+from omninode.chain.abi import encode
+from omninode.chain.errors import ChainError
+from omninode.chain.hashing import checksum_address, parse_address
+from omninode.chain.interface import Interface
+from omninode.chain.txqueue import TxQueue
+from omninode.chain.txstore import SqliteTxStore
+
+if TYPE_CHECKING:
+    from omninode.chain.client import ChainClient
+    from omninode.chain.wallet import Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where the contracts are. block: the first that holds any of them. gas: used, by contract."""
+
+    market: bytes
+    registry: bytes
+    libraries: dict[str, bytes]
+    chain_id: int
+    block: int
+    gas: dict[str, int]
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        plain = asdict(self)
+        plain |= {name: checksum_address(plain[name]) for name in ("market", "registry")}
+        plain["libraries"] = {name: checksum_address(address) for name, address in self.libraries.items()}
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(json.dumps(plain, indent=2) + "\n")
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Deployment:
+        """Read it. ChainError says which file and what is wrong with it."""
+        try:
+            plain = json.loads(path.read_text())
+            plain |= {name: parse_address(plain[name]) for name in ("market", "registry")}
+            plain["libraries"] = {name: parse_address(text) for name, text in plain["libraries"].items()}
+            return cls(**plain)
+        except OSError as error:
+            raise ChainError(f"cannot read {path}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ChainError(f"{path} is no deployment file: {error!r}") from None
+
+
+async def deploy(client: ChainClient, wallet: Wallet, *, min_stake: int, exit_delay: int) -> Deployment:
+    """Deploy libraries, registry and market from ``wallet`` and tie them together. Raises ChainError.
+
+    min_stake: wei per prover. exit_delay: blocks between asking to leave and being paid.
+    """
+    store = SqliteTxStore(Path(":memory:"))  # nothing to resume: what was begun is left and deployed anew
+    queue = TxQueue(client, wallet, store, client.log)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(queue.run)
+            try:
+                deployment = await _deploy(client, queue, min_stake, exit_delay)
+            finally:
+                nursery.cancel_scope.cancel()
+    finally:
+        store.close()
+    return deployment
+
+
+async def _deploy(client: ChainClient, queue: TxQueue, min_stake: int, exit_delay: int) -> Deployment:
+    gas: dict[str, int] = {}
+    blocks: list[int] = []
+
+    async def create(name: str, libraries: dict[str, bytes], *args: object) -> bytes:
+        artifact = loader.load(name)
+        linked = loader.link(artifact, {lib: "0x" + address.hex() for lib, address in libraries.items()})
+        code = bytes.fromhex(linked.removeprefix("0x")) + encode(Interface(artifact.abi).constructor, args)
+        receipt = await queue.submit(b"", code, fn=f"deploy {name}")
+        gas[name] = receipt.gas_used
+        blocks.append(receipt.block)
+        return receipt.contract
+
+    libraries = {name: await create(name, {}) for name in loader.LIBRARIES}
+    registry = await create("ProverRegistry", {}, min_stake, exit_delay)
+    market = await create("DataMarket", libraries, registry)
+    tie = Interface(loader.load("ProverRegistry").abi).function("setMarket").call_data((market,))
+    gas["setMarket"] = (await queue.submit(registry, tie, fn="setMarket")).gas_used
+    return Deployment(market, registry, libraries, await client.chain_id(), min(blocks), gas)
