@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omninode import config_check, config_file
-from omninode.config_file import write_default
+from omninode.config_file import refuse_existing, render_checked, write_default
 from omninode.config_schema import (
     SECTIONS,
     Chain,
@@ -33,7 +33,7 @@ from omninode.config_schema import (
 from omninode.config_values import convert, convert_text
 from omninode.errors import ConfigError
 
-__all__ = ["Config", "load", "write_default"]
+__all__ = ["Config", "load", "refuse_existing", "render_checked", "write_default"]
 
 FILE_NAME = "config.toml"
 
@@ -87,13 +87,7 @@ def load(
     _from_tables(path, tables, lines, values, origins)
     _from_environment(os.environ if environ is None else environ, values, origins)
     _from_flags(overrides, values, origins)
-    sections = {
-        section: cls(
-            **{name: values[f"{section}.{name}"] for name in keys_of(section) if f"{section}.{name}" in values}
-        )
-        for section, cls in SECTIONS.items()
-    }
-    config = Config(path=path, **sections, origins=origins)
+    config = Config(path=path, **_build(path, values), origins=origins)
     if check and (found := config_check.problem(config)):
         dotted, phrase = found
         line = lines.get(dotted) or lines.get(dotted.split(".")[0])
@@ -105,7 +99,7 @@ def load(
 def _build(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The sections: defaults in place of what is not in ``values``, paths made absolute."""
     chosen: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    for dotted, value in {"node.data_dir": ".", **values}.items():
+    for dotted, value in {**values, "node.data_dir": values.get("node.data_dir") or "."}.items():
         section, name = dotted.split(".", 1)
         if keys_of(section)[name].metadata["path"] and value:
             value = os.path.normpath(path.parent / Path(value).expanduser())
@@ -163,7 +157,9 @@ def _suggest(dotted: str) -> str:
     section, _, name = dotted.partition(".")
     elsewhere = [key for key in all_keys() if key.split(".", 1)[1] == name]
     within = [f"{section}.{key}" for key in difflib.get_close_matches(name, _names(section), n=1)]
-    near = within or elsewhere or difflib.get_close_matches(dotted, all_keys(), n=1)
+    near = within or elsewhere
+    if not near and section not in SECTIONS:
+        near = difflib.get_close_matches(dotted, all_keys(), n=1)
     if near:
         return f"did you mean {near[0]}?"
     return f"[{section}] has {', '.join(_names(section))}" if section in SECTIONS else _suggest_loose(section)

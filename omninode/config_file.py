@@ -51,23 +51,39 @@ def write_default(path: Path, values: Mapping[str, Any] | None = None, *, overwr
     Settings left at their default are commented out, so that a later version's better default takes effect.
     Raises ConfigError for an unknown key, a wrong value, or a file that is there already.
     """
+    text = render_checked(values or {})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise _existing(path if path.exists() else path.parent) from None
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises ConfigError if there is a configuration at ``path``."""
+    if path.exists():
+        raise _existing(path)
+
+
+def _existing(path: Path) -> ConfigError:
+    return ConfigError(f"{path} is there already", "edit it, or remove it first")
+
+
+def render_checked(values: Mapping[str, Any]) -> str:
+    """The text of a file with these values. Raises ConfigError for an unknown key or a wrong value."""
     chosen = {}
-    for dotted, value in (values or {}).items():
+    for dotted, value in values.items():
         if dotted not in all_keys():
             raise ConfigError(f"there is no setting {dotted}")
         try:
             chosen[dotted] = convert(*dotted.split(".", 1), value)
         except ValueError as error:
             raise ConfigError(f"{dotted} {error}") from error
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(render(chosen))
-    except FileExistsError:
-        raise ConfigError(f"{path} is there already", "edit it, or remove it first") from None
-    except OSError as error:
-        raise disk_error(error, path) from error
+    return render(chosen)
 
 
 def render(chosen: Mapping[str, Any]) -> str:

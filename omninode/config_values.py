@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from dataclasses import Field
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from omninode.config_schema import keys_of, type_of
 
 _UNITS = {"wei": 0, "gwei": 9, "ether": 18}
+_AMOUNT = re.compile(r"([0-9][0-9_]*)(?:\.([0-9]+))?(?:\s+(wei|gwei|ether))?")
+_DIGITS = 60  # the chain's words end at 78
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -76,14 +78,11 @@ def _list_from(text: str) -> Any:
 
 def parse_wei(text: str) -> int:
     """Wei from "5", "3 gwei" or "0.05 ether". ValueError when it is not that, or not a whole number of wei."""
-    number, _, unit = text.strip().partition(" ")
-    unit = unit.strip() or "wei"
-    try:
-        amount = Decimal(number.replace("_", "")).scaleb(_UNITS[unit])
-        if amount == amount.to_integral_value():
-            return int(amount)
-    except (InvalidOperation, KeyError, OverflowError):
-        pass
+    match = _AMOUNT.fullmatch(text.strip())
+    if match:
+        whole, fraction, power = match[1].replace("_", ""), match[2] or "", _UNITS[match[3] or "wei"]
+        if len(fraction) <= power and len(whole) <= _DIGITS:
+            return int(whole + fraction) * 10 ** (power - len(fraction))
     raise ValueError(f'must be an amount such as 5, "3 gwei" or "0.05 ether", not "{text}"')
 
 
@@ -102,8 +101,8 @@ def format_wei(amount: int) -> str:
     """Wei as people write it: in ether from a millionth on, in gwei or wei below."""
     for unit, power, least in (("ether", 18, 10**12), ("gwei", 9, 10**6)):
         if amount >= least:
-            whole = Decimal(amount).scaleb(-power)
-            return f"{whole.normalize():f} {unit}"
+            whole, rest = divmod(amount, 10**power)
+            return f"{whole}.{rest:0{power}}".rstrip("0").rstrip(".") + f" {unit}"
     return f"{amount} wei"
 
 

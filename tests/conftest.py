@@ -1,4 +1,4 @@
-"""Fixtures that every suite shares. ``OMNINODE_SEED`` replays a failing run; the seed stands in the header of every run."""
+"""Fixtures that every suite shares. ``OMNINODE_SEED`` replays a failing run; every run prints its own."""
 
 from __future__ import annotations
 

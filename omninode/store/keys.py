@@ -25,6 +25,13 @@ def load_or_create(path: Path) -> bytes:
     return seed
 
 
+def public_key(seed: bytes) -> bytes:
+    """The ed25519 public key, 32 bytes, of a 32-byte seed: how others name the peer."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
 def _load(path: Path) -> bytes:
     try:
         if path.stat().st_mode & 0o077:

@@ -1,7 +1,7 @@
 """Run the benchmarks: ``python -m tests.benchmarks [--only NAME ...]``.
 
 Every ``bench_NAME.py`` beside this file has ``run() -> list[dict]`` with the keys of COLUMNS: ``ours`` and ``peer`` are
-medians in ``unit`` (``peer`` is None where there is nothing to compare with), ``ratio`` is how many times better ours is.
+medians in ``unit`` (``peer`` is None where there is nothing to compare with), ``ratio`` is how much better ours is.
 Each runs in a process of its own, so that one benchmark's threads and memory do not disturb the next.
 """
 
@@ -97,7 +97,9 @@ def _cell(value: Any) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0 if every benchmark gave its rows."""
     parser = argparse.ArgumentParser(prog="tests.benchmarks")
-    parser.add_argument("--only", metavar="NAME", action="append", choices=names(), help="one of: " + ", ".join(names()))
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", choices=names(), help="one of: " + ", ".join(names())
+    )
     parser.add_argument("--child", choices=names(), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.child:

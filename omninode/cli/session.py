@@ -1,0 +1,138 @@
+"""session create, list, show, verify: asked of the running node."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from omninode.cli.common import ConfigOption, JsonOption, TimeoutOption
+
+app = typer.Typer(help="Sessions: paid improvements of a model.", no_args_is_help=True, rich_markup_mode=None)
+Number = Annotated[int, typer.Argument(help="Number of the session.", min=1)]
+Amount = Annotated[str | None, typer.Option(help='Such as "0.05 ether", "3 gwei" or wei.', show_default=False)]
+Count = Annotated[int | None, typer.Option(show_default=False)]
+
+
+@app.command()
+def create(
+    config: ConfigOption = None,
+    reward: Amount = None,
+    prover_fee: Amount = None,
+    deposit: Amount = None,
+    gas_price_cap: Amount = None,
+    groups: Count = None,
+    group_size: Count = None,
+    committee: Count = None,
+    threshold: Count = None,
+    rule: Annotated[str | None, typer.Option(help="none, outlier, multi-krum or m-krum.", show_default=False)] = None,
+    mu: Annotated[float | None, typer.Option(help="Share of groups taken for corrupt.", show_default=False)] = None,
+    m_krum: Count = None,
+    min_accepted: Count = None,
+    register_blocks: Count = None,
+    upload_blocks: Count = None,
+    settle_blocks: Count = None,
+    public_sums: Annotated[bool | None, typer.Option(help="Allow small models.", show_default=False)] = None,
+    as_json: JsonOption = False,
+    timeout: TimeoutOption = 120.0,
+) -> None:
+    """Escrow the money and open a session on the current model; what is not given comes from the configuration."""
+    from omninode.cli.common import ask, print_json
+
+    given: dict[str, Any] = {
+        "reward": _wei(reward), "prover_fee": _wei(prover_fee), "deposit": _wei(deposit),
+        "gas_price_cap": _wei(gas_price_cap), "groups": groups, "group_size": group_size, "committee": committee,
+        "threshold": threshold, "rule": rule, "mu": mu, "m_krum": m_krum, "min_accepted": min_accepted,
+        "register_blocks": register_blocks, "upload_blocks": upload_blocks, "settle_blocks": settle_blocks,
+        "public_sums": public_sums,
+    }  # fmt: skip
+    chosen = {key: value for key, value in given.items() if value is not None}
+    answer = ask(config, "session_create", timeout, **chosen)
+    if as_json:
+        print_json(answer)
+        return
+    _say_created(answer)
+
+
+def _say_created(answer: dict[str, Any]) -> None:
+    from omninode.config_values import format_wei
+
+    typer.echo(f"session {answer['session']} is open; {format_wei(answer['escrow'])} in escrow")
+    if "guarantee" in answer:
+        holds = "holds" if answer["guarantee"] else "does not hold"
+        typer.echo(f"the papers' guarantee {holds} for these numbers: {answer.get('why', '')}")
+
+
+def _wei(text: str | None) -> int | None:
+    from omninode.config_values import parse_wei
+    from omninode.errors import UsageError
+
+    try:
+        return None if text is None else parse_wei(text)
+    except ValueError as error:
+        raise UsageError(f"an amount {error}") from error
+
+
+@app.command("list")
+def list_(config: ConfigOption = None, as_json: JsonOption = False, timeout: TimeoutOption = 10.0) -> None:
+    """Sessions that this node has seen on the chain."""
+    from omninode.cli.common import ask, print_json
+    from omninode.cli.tables import print_table
+    from omninode.config_values import format_wei
+
+    answer = ask(config, "session_list", timeout)
+    if as_json:
+        print_json(answer)
+        return
+    rows = [
+        [
+            s["session"],
+            s["phase"],
+            s.get("deadline"),
+            f"{s['registered']}/{s['places']}",
+            format_wei(s["reward"]),
+            s["owner"],
+        ]
+        for s in answer["sessions"]
+    ]
+    print_table(["session", "phase", "deadline", "registered", "reward", "owner"], rows)
+
+
+@app.command()
+def show(
+    session: Number, config: ConfigOption = None, as_json: JsonOption = False, timeout: TimeoutOption = 10.0
+) -> None:
+    """Everything that this node knows about one session."""
+    from omninode.cli.common import ask, print_json
+    from omninode.cli.tables import print_pairs, print_table
+
+    answer = ask(config, "session_show", timeout, session=session)
+    if as_json:
+        print_json(answer)
+        return
+    members = answer.pop("members", [])
+    print_pairs(list(answer.items()))
+    if members:
+        typer.echo("")
+        columns = list(members[0])
+        print_table(columns, [[member.get(column) for column in columns] for member in members])
+
+
+@app.command()
+def verify(
+    session: Number, config: ConfigOption = None, as_json: JsonOption = False, timeout: TimeoutOption = 60.0
+) -> None:
+    """Check again what can be checked of a finished session; exit code 1 if anything is wrong."""
+    from omninode.cli.common import ask, print_json
+    from omninode.errors import Exit
+
+    answer = ask(config, "session_verify", timeout, session=session)
+    checks = answer["checks"]
+    if as_json:
+        print_json(answer)
+    else:
+        for check in checks:
+            detail = f": {check['detail']}" if check.get("detail") else ""
+            typer.echo(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}{detail}")
+    if not all(check["ok"] for check in checks):
+        raise typer.Exit(int(Exit.FAILURE))
