@@ -1,7 +1,7 @@
 """How a session's L2 bound B is chosen from what is known without asking anybody. Integers and floats only.
 
 Too low a bound costs accuracy (updates are clipped to it), too high a bound lets one liar pull its group further.
-The factors come from simulation (``python -m omninode.learning.simulate --bounds``; figures below: digits, 20 seeds).
+The factors come from simulation (``python -m omninode.learning.simulate``; figures below: digits, 20 seeds).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def next_bound(group_norms_sq: Sequence[int], sizes: Sequence[int], frac_bits: i
     if not group_norms_sq or len(group_norms_sq) != len(sizes) or min(sizes) < 1 or min(group_norms_sq) < 0:
         raise ValueError("next_bound needs one squared norm and one size per accepted group, at least one group")
     means = sorted(math.isqrt(norm) / size for norm, size in zip(group_norms_sq, sizes, strict=True))
-    return _integer(max(means[(len(means) - 1) // 2] * factor, 2 ** (frac_bits - 10)))
+    return _integer(max(means[(len(means) - 1) // 2] * factor, max(1.0, 2.0 ** (frac_bits - 10))))
 
 
 def _integer(value: float) -> int:

@@ -174,7 +174,8 @@ def load(path: Path) -> Samples:
     if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
         raise DataError(f"{path}: x has shape {x.shape} and y {y.shape}; wanted (samples, features) and (samples,)")
     flat = x.reshape(len(x), math.prod(x.shape[1:]))
-    return Samples(flat.astype(np.float32), y.astype(np.int64))
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinity, which check() refuses with its place
+        return Samples(flat.astype(np.float32), y.astype(np.int64))
 
 
 def check(path: Path, features: int, classes: int, min_samples: int) -> Report:

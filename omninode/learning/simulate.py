@@ -19,7 +19,10 @@ from omninode.learning.models import initial
 from omninode.learning.presets import Preset
 from omninode.learning.training import accuracy, train
 
-Update = NDArray[np.float64]
+Weights = NDArray[np.float32]
+Sum = NDArray[np.float64] | NDArray[np.int64]
+OWNER = -1
+"""The party number under which ``seed_of`` is asked for the owner's own epochs after a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How one session went: accuracy after it, B, group indices accepted, and the honest norms before the clip."""
+    """How one session went: accuracy after it, B, indices of the groups kept, and the norms before the clip."""
 
     accuracy: float
     bound: float
@@ -53,21 +56,40 @@ class Run:
         """Accuracy after the last session."""
         return self.sessions[-1].accuracy if self.sessions else self.owner_alone
 
+    @property
+    def gain(self) -> float:
+        """Accuracy won over the owner alone."""
+        return self.final - self.owner_alone
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to compute. integers: through ``fixed_point`` as the protocol does, else plain float64.
+
+    clip: at B, and step 6's norm check; without it nothing is bounded.  mu: share of corrupt groups that rule
+    ``outlier`` reckons with.  factors: of ``bound.first_bound`` and ``bound.next_bound``.
+    """
+
+    integers: bool = False
+    clip: bool = True
+    mu: float = 0.25
+    factors: tuple[float, float] = (bounds.FIRST_FACTOR, bounds.NEXT_FACTOR)
+
 
 def draw(parties: int, group_size: int, sessions: int, seed: int) -> list[Plan]:
     """Groups drawn afresh for every session; the last takes the remainder (sizes N to 2 N - 1)."""
     rng = np.random.default_rng([seed, 0xD2A3])
+    starts = [r * group_size for r in range(max(1, parties // group_size))]
+    ends = [*starts[1:], parties]
     plans = []
     for _ in range(sessions):
         order = [int(k) for k in rng.permutation(parties)]
-        starts = [r * group_size for r in range(max(1, parties // group_size))]
-        ends = [*starts[1:], parties]
         plans.append(Plan(tuple(tuple(order[a:b]) for a, b in zip(starts, ends, strict=True))))
     return plans
 
 
 def select_outlier(distances: Sequence[Sequence[float]], groups: int, mu: float, refused: int) -> list[int]:
-    """Rule ``outlier`` of design ROUNDS step 7 on distances of group means; indices kept, empty if too few groups."""
+    """Rule ``outlier`` (design: ROUNDS, step 7) on distances of group means; indices kept, none if too few groups."""
     count = len(distances)
     f = max(0, math.floor(mu * groups) - refused)
     if count < f + 3:
@@ -78,93 +100,98 @@ def select_outlier(distances: Sequence[Sequence[float]], groups: int, mu: float,
     return [r for r in range(count) if r not in odd]
 
 
+def pooled_accuracy(preset: Preset, split: Split, seed: int) -> float:
+    """Accuracy of one model trained on everybody's data together: the yardstick nobody can reach."""
+    model = train(preset.model, initial(preset.model, seed), split.pooled(), preset.pooled, seed)
+    return accuracy(preset.model, model, split.test)
+
+
 def simulate(
     preset: Preset,
     split: Split,
     seed: int,
     plans: Sequence[Plan],
-    *,
-    integers: bool = False,
-    clip: bool = True,
-    mu: float = 0.25,
-    weights: NDArray[np.float32] | None = None,
+    options: Options | None = None,
     seed_of: Callable[[int, int], int] | None = None,
-    factors: tuple[float, float] = (bounds.FIRST_FACTOR, bounds.NEXT_FACTOR),
 ) -> Run:
     """Play ``plans`` on ``split`` and return what happened.
 
-    integers: through ``fixed_point`` as the protocol does, else plain float64.  clip: at B, else nothing is bounded.
-    weights: the random weights (d,) before pre-training, else drawn from ``seed``.  seed_of(session, party): the
-    parties' training seeds, so that a run of the real protocol can be replayed.  factors: of ``bound``.
+    seed: of the random weights and the owner's pre-training.  seed_of(session, party): training seeds, sessions and
+    parties from 0, so that a run of the real protocol can be replayed.
     """
-    spec, start = preset.model, initial(preset.model, seed) if weights is None else weights
+    how, spec = options or Options(), preset.model
+    seeds = seed_of or (lambda session, party: (seed * 1000 + session) * 1000 + party + 1)
+    start = initial(spec, seed)
     model = train(spec, start, split.owner, preset.pretrain, seed)
-    limit = bounds.first_bound(float(np.linalg.norm(model - start)), preset.frac_bits, factors[0])
+    limit = bounds.first_bound(float(np.linalg.norm(model - start)), preset.frac_bits, how.factors[0])
     run = Run(accuracy(spec, model, split.test))
-    seeds = seed_of or (lambda session, party: (seed * 1000 + session) * 1000 + party)
     rng = np.random.default_rng([seed, 0xBAD])
     for index, plan in enumerate(plans):
-        live = [k for group in plan.groups for k in group if k not in plan.dropped]
-        updates: dict[int, Update] = {}
-        for k in live:
-            trained = train(spec, model, split.parties[k], preset.train, seeds(index, k))
-            updates[k] = trained.astype(np.float64) - model.astype(np.float64)
-        norms = tuple(float(np.linalg.norm(updates[k])) for k in live)
+        updates = _train_all(preset, split, model, plan, lambda k, s=index: seeds(s, k))  # type: ignore[misc]
+        norms = tuple(float(np.linalg.norm(update)) for update in updates.values())
+        before = limit / 2**preset.frac_bits
         for k in plan.hostile & updates.keys():
             noise = rng.standard_normal(spec.parameters)
-            updates[k] = noise * (10 * limit / 2**preset.frac_bits / np.linalg.norm(noise))
-        groups = [[k for k in group if k in updates] for group in plan.groups]
-        sums = _sums(updates, groups, plan.hostile, limit, preset.frac_bits, integers, clip)
-        kept = _judge(sums, groups, limit if clip else None, mu)
-        session_bound = limit / 2**preset.frac_bits
-        if kept:
-            total = np.sum([sums[r] for r in kept], axis=0)
-            count = sum(len(groups[r]) for r in kept)
-            model = (model + fixed_point.decode_sum(total, preset.frac_bits, count)).astype(np.float32)
-            squares = [_square(sums[r]) for r in kept]
-            limit = bounds.next_bound(squares, [len(groups[r]) for r in kept], preset.frac_bits, factors[1])
-        model = train(spec, model, split.owner, replace(preset.train, epochs=preset.adapt_epochs), seed * 1000 + index)
-        run.sessions.append(Session(accuracy(spec, model, split.test), session_bound, tuple(kept), norms))
+            updates[k] = noise * (10 * before / np.linalg.norm(noise))
+        model, limit, kept = _server_step(preset, model, limit, plan, updates, how)
+        adapting = replace(preset.train, epochs=preset.adapt_epochs)
+        model = train(spec, model, split.owner, adapting, seeds(index, OWNER))
+        run.sessions.append(Session(accuracy(spec, model, split.test), before, tuple(kept), norms))
     return run
 
 
-def _sums(
-    updates: dict[int, Update],
-    groups: list[list[int]],
-    hostile: frozenset[int],
-    limit: int,
-    frac_bits: int,
-    integers: bool,
-    clip: bool,
-) -> list[NDArray[np.float64] | NDArray[np.int64]]:
-    """A_r in units of 2**-frac_bits: exact integers, or the same in float without any rounding."""
-    sums: list[NDArray[np.float64] | NDArray[np.int64]] = []
-    for group in groups:
-        parts = []
-        for k in group:
-            honest_bound = limit if clip and k not in hostile else fixed_point.MAX_MAGNITUDE - 1
-            if integers:
-                parts.append(fixed_point.encode(updates[k], honest_bound, frac_bits))
-            else:
-                scaled = updates[k] * 2**frac_bits
-                parts.append(scaled * min(1.0, honest_bound / float(np.linalg.norm(scaled))))
-        sums.append(np.sum(parts, axis=0) if parts else np.zeros(0))
-    return sums
+def _train_all(
+    preset: Preset, split: Split, model: Weights, plan: Plan, seed_of: Callable[[int], int]
+) -> dict[int, NDArray[np.float64]]:
+    """Updates of everybody who does not drop out."""
+    live = [k for group in plan.groups for k in group if k not in plan.dropped]
+    trained = {k: train(preset.model, model, split.parties[k], preset.train, seed_of(k)) for k in live}
+    return {k: (after - model).astype(np.float64) for k, after in trained.items()}
 
 
-def _square(vector: NDArray[np.float64] | NDArray[np.int64]) -> int:
-    if vector.dtype.kind == "i":
-        return fixed_point.norm_squared(vector.astype(np.int64))
-    return round(float(vector @ vector))
-
-
-def _judge(
-    sums: list[NDArray[np.float64] | NDArray[np.int64]], groups: list[list[int]], limit: int | None, mu: float
-) -> list[int]:
-    """Steps 4 (survivors), 6 (norm of the sum) and 7 (outlier) of design ROUNDS; T counts the group as drawn."""
-    alive = [r for r, group in enumerate(groups) if len(group) >= 2]
-    passed = [r for r in alive if limit is None or _square(sums[r]) <= (len(groups[r]) * limit) ** 2 * (1 + 1e-9)]
-    means = [sums[r] / len(groups[r]) for r in passed]
+def _server_step(
+    preset: Preset, model: Weights, limit: int, plan: Plan, updates: dict[int, NDArray[np.float64]], how: Options
+) -> tuple[Weights, int, list[int]]:
+    """Steps 4 (survivors), 6 (norm of the sum), 7 (outlier) and 8 (mean of what is kept); new weights, next bound."""
+    alive: dict[int, list[int]] = {}
+    for r, group in enumerate(plan.groups):
+        survivors = [k for k in group if k in updates]
+        if len(survivors) >= max(2, len(group) // 2 + 1):
+            alive[r] = survivors
+    sums = {
+        r: np.sum([_encode(updates[k], limit if k not in plan.hostile else None, preset, how) for k in group], axis=0)
+        for r, group in alive.items()
+    }
+    squares = {r: _square(total) for r, total in sums.items()}
+    allowed = {r: (len(group) * limit) ** 2 * (1 + 1e-9) for r, group in alive.items()}
+    passed = [r for r in alive if not how.clip or squares[r] <= allowed[r]]
+    means = [sums[r] / len(alive[r]) for r in passed]
     distances = [[float(np.sum((a - b) ** 2)) for b in means] for a in means]
-    kept = select_outlier(distances, len(groups), mu, len(alive) - len(passed))
-    return [passed[i] for i in kept]
+    chosen = select_outlier(distances, len(plan.groups), how.mu, len(alive) - len(passed))
+    kept, sizes = [passed[i] for i in chosen], [len(alive[passed[i]]) for i in chosen]
+    if not kept:
+        return model, limit, []
+    mean = fixed_point.decode_sum(np.sum([sums[r] for r in kept], axis=0), preset.frac_bits, sum(sizes))
+    following = bounds.next_bound([squares[r] for r in kept], sizes, preset.frac_bits, how.factors[1])
+    return (model + mean).astype(np.float32), following, kept
+
+
+def _encode(update: NDArray[np.float64], limit: int | None, preset: Preset, how: Options) -> Sum:
+    """In units of 2**-frac_bits: the protocol's integers, or the same without any rounding; a liar ignores B."""
+    most = limit if how.clip and limit is not None else fixed_point.MAX_MAGNITUDE - 1
+    if how.integers:
+        return fixed_point.encode(update, most, preset.frac_bits)
+    scaled: NDArray[np.float64] = update * float(2**preset.frac_bits)
+    return scaled * min(1.0, most / max(float(np.linalg.norm(scaled)), 1e-300))
+
+
+def _square(total: Sum) -> int:
+    if total.dtype.kind == "i":
+        return fixed_point.norm_squared(total.astype(np.int64))
+    return round(float(total @ total))
+
+
+if __name__ == "__main__":
+    from omninode.learning.simulate_table import main
+
+    main()

@@ -13,6 +13,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -42,6 +43,10 @@ def main(device: str, threads: int, linger: float) -> None:
             answer: dict[str, Any] = {"results": _run(request["jobs"], where)}
         except (ValueError, FloatingPointError, _data_error()) as error:
             answer = {"error": str(error)}
+        except BaseException:  # ours: say where, and leave without waiting for the thread that reads stdin
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
         replies.write(framing.pack(answer))
         replies.flush()
         if linger <= 0:

@@ -1,0 +1,76 @@
+"""Accuracy of grouped sessions on the digits against a plain float simulation, and what a worker process costs."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+import torch
+import trio
+
+from omninode.learning import data, weights
+from omninode.learning.document import SessionDocument
+from omninode.learning.presets import DIGITS
+from omninode.learning.service import Job, Trainer
+from omninode.learning.simulate import Options, draw, pooled_accuracy, simulate
+from omninode.learning.simulate_table import GROUP_SIZE, PARTIES, hostile
+
+SEEDS, SESSIONS = (0, 1, 2), 5
+SHAPE = {"parties": PARTIES, "group": GROUP_SIZE, "sessions": SESSIONS}
+
+
+def _row(name: str, params: dict[str, Any], ours: float, peer: float | None, unit: str) -> dict[str, Any]:
+    ratio = None if peer is None else ours / peer
+    return {"name": name, "params": params, "ours": ours, "peer": peer, "unit": unit, "ratio": ratio}
+
+
+def accuracies(samples: data.Samples, seed: int) -> list[dict[str, Any]]:
+    """Ours: the protocol's integers and bounds. Peer: the same sessions in float64, with the bounds and without."""
+    split = data.split(samples, seed, DIGITS.owner_samples, DIGITS.party_samples, PARTIES)
+    plans, params = draw(PARTIES, GROUP_SIZE, SESSIONS, seed), {"seed": seed, **SHAPE}
+    plain = simulate(DIGITS, split, seed, plans, Options())
+    unbounded = simulate(DIGITS, split, seed, plans, Options(clip=False))
+    ours = simulate(DIGITS, split, seed, plans, Options(integers=True))
+    attacked = simulate(DIGITS, split, seed, hostile(plans), Options(integers=True))
+    pooled = pooled_accuracy(DIGITS, split, seed)
+    return [
+        _row("accuracy, sessions / float simulation", params, ours.final, plain.final, "share"),
+        _row("accuracy, sessions / float without bound", params, ours.final, unbounded.final, "share"),
+        _row("accuracy, hostile sessions / honest", params, attacked.final, ours.final, "share"),
+        _row("accuracy, sessions / owner alone", params, ours.final, ours.owner_alone, "share"),
+        _row("accuracy, sessions / all data in one place", params, ours.final, pooled, "share"),
+    ]
+
+
+async def worker_seconds(folder: Path, samples: data.Samples) -> list[float]:
+    """Wall seconds of one data owner's training: in a fresh worker, and again in the same one."""
+    split = data.split(samples, 0)
+    path = folder / "party.npz"
+    data.save(path, split.parties[0])
+    trainer = Trainer(folder / "slots", device="cpu")
+    blob = bytes(4 * DIGITS.model.parameters)
+    document = SessionDocument(DIGITS.model, weights.digest(blob), DIGITS.train, DIGITS.min_samples, 16, 1 << 17)
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        await trainer.run([Job.train(document, blob, path, 1)], deadline=trio.current_time() + 120)
+        seconds.append(time.perf_counter() - started)
+    await trainer.aclose()
+    return seconds
+
+
+def run() -> list[dict[str, Any]]:
+    """Rows for ``make bench``."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    torch.set_num_threads(1)
+    samples = data.load_digits()
+    rows = [row for seed in SEEDS for row in accuracies(samples, seed)]
+    with tempfile.TemporaryDirectory() as folder:
+        first, again = trio.run(worker_seconds, Path(folder), samples)
+    rows.append(_row("local training, fresh worker process", {"samples": 60, "epochs": 5}, first, None, "s"))
+    rows.append(_row("local training, lingering worker", {"samples": 60, "epochs": 5}, again, None, "s"))
+    return rows

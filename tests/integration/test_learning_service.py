@@ -1,0 +1,234 @@
+"""The training service with real worker processes: results, crashes, deadlines, cancellation, no torch in the node."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import structlog
+import trio
+
+from omninode.learning import data, process, weights
+from omninode.learning.document import SessionDocument, TrainSpec
+from omninode.learning.presets import DIGITS
+from omninode.learning.service import Job, Trainer, TrainingFailed
+
+BLOB = weights.to_bytes(np.random.default_rng(0).uniform(-0.1, 0.1, 5090).astype(np.float32))
+DOCUMENT = SessionDocument(DIGITS.model, weights.digest(BLOB), DIGITS.train, 50, 16, 1 << 17)
+ENDLESS = replace(DOCUMENT, train=TrainSpec(0.0001, 0.0, 1, 10_000))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("learning")
+    parts = data.split(data.load_digits(), 0)
+    data.save(folder / "owner.npz", parts.owner)
+    data.save(folder / "party.npz", parts.parties[0])
+    data.save(folder / "test.npz", parts.test)
+    return folder
+
+
+@asynccontextmanager
+async def service(files: Path, **settings: object) -> AsyncIterator[Trainer]:
+    trainer = Trainer(files / "slots", device="cpu", log=structlog.get_logger(), **settings)  # type: ignore[arg-type]
+    try:
+        with trio.fail_after(120):
+            yield trainer
+    finally:
+        await trainer.aclose()
+
+
+def pid(trainer: Trainer) -> int:
+    assert trainer._worker is not None
+    return trainer._worker.pid
+
+
+def running(number: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_a_whole_owner_and_one_data_owner(files: Path) -> None:
+    async with service(files) as trainer:
+        pretrained, alone = await trainer.run(
+            [
+                Job.pretrain(DIGITS.model, files / "owner.npz", 0, DIGITS.pretrain),
+                Job.evaluate(DIGITS.model, None, files / "test.npz"),
+            ]
+        )
+        assert alone.accuracy is not None
+        assert 0.5 < alone.accuracy < 0.8
+        assert pretrained.weights is not None
+        assert pretrained.update is not None
+        assert 0.5 < np.linalg.norm(pretrained.update) < 20
+        first = pid(trainer)
+        update = await trainer.train(DOCUMENT, pretrained.weights, files / "party.npz", seed=1)
+        assert update.shape == (5090,)
+        assert update.dtype == np.float32
+        again = await trainer.train(DOCUMENT, pretrained.weights, files / "party.npz", seed=1)
+        assert np.array_equal(update, again)
+        improved = weights.apply_update(DIGITS.model, pretrained.weights, update.astype(np.float64))
+        adapted, scored = await trainer.run(
+            [
+                Job.adapt(DOCUMENT, improved, files / "owner.npz", 2),
+                Job.evaluate(DIGITS.model, None, files / "test.npz"),
+            ]
+        )
+        assert adapted.weights is not None
+        assert scored.accuracy == await trainer.evaluate(DIGITS.model, adapted.weights, files / "test.npz")
+        assert adapted.weights == await trainer.adapt(DOCUMENT, improved, files / "owner.npz", 2)
+        assert pretrained.weights == await trainer.pretrain(DIGITS.model, files / "owner.npz", 30, 0)
+        assert pid(trainer) == first
+        await bad_requests(trainer, files)
+        assert pid(trainer) == first
+
+
+async def bad_requests(trainer: Trainer, files: Path) -> None:
+    """Faults of the request are told, and the worker lives on."""
+    for blob, path, words in (
+        (BLOB, files / "owner.npz", "30 samples, the session asks for at least 50"),
+        (BLOB, files / "absent.npz", "no such file"),
+        (BLOB[:-4], files / "party.npz", "the model needs 20360"),
+        (None, files / "party.npz", "brings no weights"),
+    ):
+        with pytest.raises(TrainingFailed, match=words):
+            await trainer.run([Job.train(DOCUMENT, blob, path, 1)])
+    wild = replace(DOCUMENT, train=TrainSpec(10.0, 0.99, 10, 50))
+    with pytest.raises(TrainingFailed, match=r"lower train\.lr"):
+        await trainer.train(wild, weights.to_bytes(np.full(5090, 1e30, np.float32)), files / "party.npz", seed=1)
+
+
+async def test_a_crash_is_reported_with_the_last_words_and_the_next_job_works(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service(files) as trainer:
+        job = Job.train(DOCUMENT, BLOB, files / "party.npz", 1)
+        broken = Job({**job.fields, "train": {"surprise": 1}})
+        with pytest.raises(TrainingFailed, match="worker ended with code 1") as caught:
+            await trainer.run([broken])
+        assert "surprise" in str(caught.value)
+        assert len(await trainer.run([job])) == 1
+
+
+async def test_a_worker_killed_at_work_is_reported(files: Path) -> None:
+    async with service(files) as trainer, trio.open_nursery() as nursery:
+        nursery.start_soon(kill_when_busy, trainer)
+        with pytest.raises(TrainingFailed, match="code -9"):
+            await trainer.train(ENDLESS, BLOB, files / "party.npz", seed=1)
+
+
+async def kill_when_busy(trainer: Trainer) -> None:
+    while trainer._worker is None:
+        await trio.sleep(0.01)
+    os.kill(pid(trainer), signal.SIGKILL)
+
+
+async def test_deadline_and_cancel_kill_the_worker(files: Path) -> None:
+    async with service(files) as trainer:
+        seen: list[int] = []
+
+        async def note() -> None:
+            while trainer._worker is None:
+                await trio.sleep(0.01)
+            seen.append(pid(trainer))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(note)
+            with pytest.raises(TrainingFailed, match="deadline"):
+                await trainer.train(ENDLESS, BLOB, files / "party.npz", seed=1, deadline=trio.current_time() + 1)
+        with trio.move_on_after(1):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(note)
+                await trainer.train(ENDLESS, BLOB, files / "party.npz", seed=1)
+        assert len(set(seen)) == 2
+        assert not any(running(number) for number in seen)
+
+
+async def test_an_idle_worker_ends_and_the_next_job_starts_another(files: Path) -> None:
+    async with service(files, linger_s=0.2) as trainer:
+        await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+        first = pid(trainer)
+        while running(first):
+            await trio.sleep(0.05)
+        await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+        assert pid(trainer) != first
+    async with service(files, linger_s=0) as trainer:
+        await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+        assert trainer._worker is None
+
+
+async def test_a_worker_that_leaves_just_as_we_ask_is_replaced(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = process.WorkerProcess.ask
+    calls = 0
+
+    async def leaving(self: process.WorkerProcess, request: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            await self.kill()
+            raise process.WorkerGone(0, "")
+        return await asked(self, request)
+
+    monkeypatch.setattr(process.WorkerProcess, "ask", leaving)
+    async with service(files) as trainer:
+        for _ in range(2):
+            await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+    assert calls == 3
+
+
+async def test_a_bad_device_is_named(files: Path) -> None:
+    trainer = Trainer(files / "slots", device="toaster")
+    with pytest.raises(TrainingFailed, match='device "toaster" cannot be used'):
+        await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+    await trainer.aclose()
+
+
+NODE = """
+import sys, trio
+from pathlib import Path
+from omninode.learning.service import Job, Trainer
+from omninode.learning import bound, data, document, fixed_point, plot, presets, weights
+async def main():
+    trainer = Trainer(Path(sys.argv[1]) / "slots", device="cpu")
+    await trainer.evaluate(presets.DIGITS.model, bytes(4 * 5090), Path(sys.argv[1]) / "test.npz")
+    print("seen", trainer._worker.pid, "torch" in sys.modules, "sklearn" in sys.modules, flush=True)
+    if sys.argv[2] == "wait":
+        await trio.sleep_forever()
+trio.run(main)
+"""
+
+
+def test_the_node_never_imports_torch_and_its_worker_dies_with_it(files: Path) -> None:
+    root = str(Path(data.__file__).parents[2])
+    node = subprocess.Popen(
+        [sys.executable, "-c", NODE, str(files), "wait"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    try:
+        assert node.stdout is not None
+        number, torch, sklearn = next(line for line in node.stdout if line.startswith("seen")).split()[1:]
+        assert (torch, sklearn) == ("False", "False")
+        assert running(int(number))
+    finally:
+        node.kill()
+        node.wait()
+        if node.stdout:
+            node.stdout.close()
+    for _ in range(200):
+        if not running(int(number)):
+            return
+        trio.run(trio.sleep, 0.05)
+    raise AssertionError("the worker outlived its node")

@@ -1,0 +1,154 @@
+"""The session document: canonical bytes, and a clear sentence for everything else."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, replace
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omninode.learning.document import MAX_BYTES, ModelSpec, SessionDocument, TrainSpec, training_seed
+from omninode.learning.presets import DIGITS, MNIST, PRESETS
+
+DOCUMENT = SessionDocument(
+    model=DIGITS.model, weights=bytes(range(32)), train=DIGITS.train, min_samples=50, frac_bits=16, bound=98304, seed=7
+)
+
+
+def raw(**changes: Any) -> dict[str, Any]:
+    """The map inside DOCUMENT's bytes, changed; a value of ... deletes the key; "a.b" reaches into a map."""
+    fields: dict[str, Any] = {**asdict(DOCUMENT), "parameters": 5090}
+    for key, value in changes.items():
+        inner, _, leaf = key.rpartition("__")
+        target = fields[inner] if inner else fields
+        if value is ...:
+            del target[leaf]
+        else:
+            target[leaf] = value
+    return fields
+
+
+def pack(fields: Any) -> bytes:
+    """Canonical MessagePack of any value."""
+    if isinstance(fields, dict):
+        ordered = {k: fields[k] for k in sorted(fields)}
+        fields = {k: dict(sorted(v.items())) if isinstance(v, dict) else v for k, v in ordered.items()}
+    packed: bytes = msgpack.packb(fields)
+    return packed
+
+
+def test_the_models_of_the_papers_have_their_size() -> None:
+    assert DIGITS.model.parameters == 5090
+    assert MNIST.model.parameters == 36_697
+    assert [name for name, _ in MNIST.model.tensors][:4] == ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"]
+    assert dict(MNIST.model.tensors)["linear1.weight"] == (120, 256)
+
+
+def test_round_trip_and_digest() -> None:
+    data = DOCUMENT.encode()
+    assert SessionDocument.decode(data) == DOCUMENT
+    assert DOCUMENT.digest() == hashlib.sha256(data).digest()
+    assert (DOCUMENT.parameters, DOCUMENT.features, DOCUMENT.classes) == (5090, 64, 10)
+    assert DOCUMENT.norm_bound == 1.5
+    assert data == pack(raw())
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_presets_make_documents_that_fit(preset: Any) -> None:
+    document = SessionDocument(preset.model, bytes(32), preset.train, preset.min_samples, preset.frac_bits, 1 << 18)
+    assert SessionDocument.decode(document.encode()) == document
+    assert len(document.encode()) < MAX_BYTES
+    assert preset.min_samples <= preset.party_samples
+
+
+@given(
+    lr=st.floats(1e-9, 10), momentum=st.floats(0, 0.9999), bound=st.integers(1, 1 << 61), seed=st.integers(0, 2**63 - 1)
+)
+def test_every_legal_document_survives(lr: float, momentum: float, bound: int, seed: int) -> None:
+    document = replace(DOCUMENT, train=TrainSpec(lr, momentum, 10, 5), bound=bound, seed=seed)
+    assert SessionDocument.decode(document.encode()) == document
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 2}, "format 2 is unknown"),
+        ({"weights": b"short"}, "32 bytes"),
+        ({"weights": "x" * 32}, "32 bytes"),
+        ({"bound": 0}, "bound must be an integer from 1"),
+        ({"bound": True}, "bound must be an integer"),
+        ({"bound": 1.5}, "bound must be an integer"),
+        ({"frac_bits": 49}, "frac_bits"),
+        ({"min_samples": -1}, "min_samples"),
+        ({"seed": 1 << 63}, "seed"),
+        ({"parameters": 5091}, "parameters says 5091, the model has 5090"),
+        ({"parameters": ...}, "lacks the field 'parameters'"),
+        ({"surplus": 1}, "unknown field 'surplus'"),
+        ({"train": []}, "train must be a map"),
+        ({"train__lr": float("nan")}, "train.lr"),
+        ({"train__lr": 1}, "train.lr must be a float"),
+        ({"train__momentum": 1.0}, "train.momentum"),
+        ({"train__epochs": 10**6}, "train.epochs"),
+        ({"train__batch": 0}, "train.batch"),
+        ({"model__name": "transformer"}, "model.name"),
+        ({"model__layers": []}, "model.layers"),
+        ({"model__layers": [64]}, "two or more layers"),
+        ({"model__layers": [64, 0, 10]}, "model.layers"),
+        ({"model__layers": ["64", 10]}, "model.layers"),
+        ({"model__layers": [1 << 20, 1 << 20], "model__shape": [1 << 20]}, "are more than"),
+        ({"model__shape": [8, 8]}, "as wide as a sample"),
+        ({"model__name": "cnn"}, "five layers"),
+        ({"model__name": "cnn", "model__layers": [6, 16, 120, 25, 10], "model__shape": [1, 27, 27]}, "side = 4 k"),
+        ({"model__shape": 64}, "model.shape"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match="session document: ") as caught:
+        SessionDocument.decode(pack(raw(**changes)))
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_only_canonical_bytes_are_read() -> None:
+    unsorted = msgpack.packb(dict(reversed(raw().items())))
+    with pytest.raises(ValueError, match="canonical"):
+        SessionDocument.decode(unsorted)
+    with pytest.raises(ValueError, match="MessagePack"):
+        SessionDocument.decode(DOCUMENT.encode() + b"\0")
+    with pytest.raises(ValueError, match="more than 4096"):
+        SessionDocument.decode(bytes(MAX_BYTES + 1))
+    with pytest.raises(ValueError, match="must be a map"):
+        SessionDocument.decode(msgpack.packb([1, 2]))
+
+
+@given(st.binary(max_size=300))
+def test_garbage_raises_value_error_and_nothing_else(data: bytes) -> None:
+    with pytest.raises(ValueError, match="session document"):
+        SessionDocument.decode(data)
+
+
+@given(st.integers(0, 400), st.integers(0, 255))
+def test_a_changed_byte_never_passes_as_the_same_document(position: int, value: int) -> None:
+    data = bytearray(DOCUMENT.encode())
+    data[position % len(data)] = value
+    try:
+        document = SessionDocument.decode(bytes(data))
+    except ValueError:
+        return
+    assert (document == DOCUMENT) == (bytes(data) == DOCUMENT.encode())
+
+
+def test_training_seeds_differ_by_party_and_session() -> None:
+    seeds = {training_seed(replace(DOCUMENT, seed=s), party) for s in (1, 2) for party in (b"a" * 20, b"b" * 20)}
+    assert len(seeds) == 4
+    assert all(0 <= seed < 1 << 63 for seed in seeds)
+
+
+def test_specs_check_themselves() -> None:
+    with pytest.raises(ValueError, match=r"model\.layers"):
+        ModelSpec("mlp", [64, 10], (64,))  # type: ignore[arg-type]
+    assert ModelSpec("cnn", (2, 3, 8, 8, 4), (3, 16, 16)).flat_side == 1
