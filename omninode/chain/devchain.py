@@ -102,6 +102,10 @@ class DevChain:
         """Replace the last ``depth`` blocks by as many empty ones."""
         await client.rpc("anvil_reorg", depth, [])
 
+    async def set_next_base_fee(self, client: ChainClient, wei: int) -> None:
+        """Base fee of the next block."""
+        await client.rpc("anvil_setNextBlockBaseFeePerGas", hex(wei))
+
     async def drop_transactions(self, client: ChainClient) -> None:
         """Empty the pool of waiting transactions, as a restarted node would."""
         await client.rpc("anvil_dropAllTransactions")
