@@ -1,1 +1,4 @@
-"""Everything about torch and data. Only ``worker``, ``models``, ``training`` and ``simulate*`` import torch; nodes never do."""
+"""Everything about torch and data.
+
+Only ``worker``, ``models``, ``training`` and ``simulate*`` import torch; a node imports none of them.
+"""
