@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from omninode.roles.services import Services
     from omninode.roles.sessions import Role, Sessions
 
-STOP_GRACE_S = 10.0
+CHAIN_WAIT_S = 60.0  # an RPC that is down at the start is waited for this long
 
 
 def main(config: Config) -> None:
@@ -66,11 +66,13 @@ async def _build(
 ) -> Services:
     """Chain first (is it the right one?), then the network, then what stands on both."""
     from omninode.chain.client import ChainClient
-    from omninode.chain.market import Market, Registry
+    from omninode.chain.connect import open_market
+    from omninode.chain.hashing import parse_address
     from omninode.chain.txqueue import TxQueue
     from omninode.chain.txstore import SqliteTxStore
     from omninode.chain.wallet import Wallet
     from omninode.learning.service import Trainer
+    from omninode.net.blobs import serve_blobs
     from omninode.net.book import PeerBook
     from omninode.net.service import Network
     from omninode.roles.directory import Directory
@@ -83,16 +85,20 @@ async def _build(
     wallet = await trio.to_thread.run_sync(Wallet.load, data_dir / "wallet.json", secret)
     peer_seed = load_or_create(data_dir / "peer.key")
     enc_secret = load_or_create(data_dir / "seal.key")
-    client = ChainClient(config.chain.rpc, timeout=config.chain.timeout, log=log)
-    await client.check(config.chain.chain_id, config.chain.market)
-    queue = TxQueue(client, wallet, SqliteTxStore(data_dir / "transactions.sqlite"), log)
-    await nursery.start(queue.run)
-    market = Market(client, queue, config.chain.market, config.chain.chain_id, start_block=config.chain.start_block)
-    book = PeerBook(data_dir / "peers.json")
-    net = Network(
-        peer_seed, config.net.listen, config.net.bootstrap, book, log=log, announce=config.net.announce
+    chain = config.chain
+    client = ChainClient(chain.rpc, timeout=chain.timeout, log=log)
+    queue = TxQueue(client, wallet, SqliteTxStore(data_dir / "transactions.sqlite"), log, chain_id=chain.chain_id)
+    market = await client.retry(
+        lambda: open_market(client, queue, parse_address(chain.market), chain.chain_id, start_block=chain.start_block),
+        CHAIN_WAIT_S,
+        "opening the market",
     )
+    await nursery.start(queue.run)
+    book = PeerBook(data_dir / "peers.json")
+    net = Network(peer_seed, config.net.listen, config.net.bootstrap, book, log=log, announce=config.net.announce)
     await nursery.start(net.run)
+    blobs = FileBlobStore(data_dir / "blobs")
+    serve_blobs(net, blobs)
     directory = Directory(net, wallet, Context(market.chain_id, market.address, 0), log)
     trainer = Trainer(
         Path(config.learning.slots_dir or data_dir / "slots"), slots=config.learning.slots,
@@ -100,8 +106,8 @@ async def _build(
     )  # fmt: skip
     return Services(
         config=config, data_dir=data_dir, log=log, events=events, store=store,
-        blobs=FileBlobStore(data_dir / "blobs"), wallet=wallet, enc_secret=enc_secret, enc_public=public_of(enc_secret),
-        market=market, registry=Registry(client, queue, await market.registry_address()), net=net,
+        blobs=blobs, wallet=wallet, enc_secret=enc_secret, enc_public=public_of(enc_secret),
+        market=market, registry=market.registry, net=net,
         directory=directory, trainer=trainer,
     )  # fmt: skip
 

@@ -75,7 +75,7 @@ class _Twisted:
 
 
 class LyingProver(_Twisted):
-    """"lie": adds one to every share it opens, and never shows the piece that would convict it."""
+    """ "lie": adds one to every share it opens, and never shows the piece that would convict it."""
 
     def _twist(self, effects: list[fx.Effect]) -> list[fx.Effect]:
         if self._fault != "lie":
@@ -93,7 +93,7 @@ def _lie(effect: fx.Effect) -> fx.Effect:
 
 
 class BadDataOwner(_Twisted):
-    """"garbage": a random vector ten times as long as the bound. "hold": stops after key sharing (and waits to be killed)."""
+    """ "garbage": a random vector ten times as long as the bound. "hold": stops after key sharing (and waits to be killed)."""
 
     _update: NDArray[np.int64] | None = None
 

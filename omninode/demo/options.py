@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from omninode.errors import ConfigError
+from omninode.errors import UsageError
 
 ETHER = 10**18
 
@@ -40,14 +40,14 @@ class DemoOptions:
 
     def __post_init__(self) -> None:
         if self.owners % self.group_size or self.owners // self.group_size < 4:
-            raise ConfigError(
+            raise UsageError(
                 f"{self.owners} data owners do not make four or more groups of {self.group_size}",
                 f"choose --owners as a multiple of {self.group_size}, {4 * self.group_size} or more",
             )
         if self.provers < 5:
-            raise ConfigError(f"{self.provers} provers are too few", "with threshold t = 1 a committee needs 5 provers")
+            raise UsageError(f"{self.provers} provers are too few", "with threshold t = 1 a committee needs 5 provers")
         if self.hostile and self.sessions < 4:
-            raise ConfigError("--hostile attacks session 3 and looks at what follows", "use --sessions 4 or more")
+            raise UsageError("--hostile attacks session 3 and looks at what follows", "use --sessions 4 or more")
 
     @property
     def groups(self) -> int:

@@ -89,7 +89,9 @@ def prover_table(records: Sequence[SessionRecord], names: Mapping[bytes, str]) -
     for address in sorted(served, key=lambda a: names.get(a, a.hex())):
         claimed = sum(record.claimed.get(address, 0) for record in records)
         lost = sum(record.slashed.get(address, 0) for record in records)
-        table.add_row(names.get(address, address.hex()[:8]), str(served[address]), ether(claimed), ether(lost) if lost else "")
+        table.add_row(
+            names.get(address, address.hex()[:8]), str(served[address]), ether(claimed), ether(lost) if lost else ""
+        )
     return table
 
 

@@ -25,6 +25,7 @@ class ChainWatch:
         self.records: dict[int, SessionRecord] = {}
         self._market, self._next, self._on_event = market, start_block, on_event
         self._changed = trio.Condition()
+        self._functions = {f.selector: f.name for f in market.contract.interface.functions.values()}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -52,8 +53,10 @@ class ChainWatch:
         now = time.monotonic()
         for log in logs:
             event = await self._market.decode(log)
-            if event is not None and event.session:
-                record = self.records.setdefault(event.session, SessionRecord(event.session, SessionView(event.session)))
+            if event is not None:
+                record = self.records.setdefault(
+                    event.session, SessionRecord(event.session, SessionView(event.session))
+                )
                 record.apply(event, now)
                 self._on_event(record, event)
             else:
@@ -63,20 +66,19 @@ class ChainWatch:
             self._count_gas(transaction, by_hash[transaction["hash"]])
 
     def _take_money(self, log: Any) -> None:
-        named = self._market.named_log(log)
-        if named is None:
-            return
-        name, args = named
-        if name == "Claimed":
-            claimed = self.records[args["id"]].claimed
-            claimed[args["who"]] = claimed.get(args["who"], 0) + args["amount"]
-        elif name == "Slashed":
-            self.records[args["session"]].slashed[args["prover"]] = args["amount"]
+        raw = self._market.raw(log)
+        if raw is not None and raw.name == "Claimed":
+            claimed, who = self.records[raw.session].claimed, raw.args["who"]
+            claimed[who] = claimed.get(who, 0) + raw.args["amount"]
+        registry = self._market.registry
+        decoded = registry.contract.interface.decode_log(log) if log.address == registry.address else None
+        if decoded is not None and decoded[0] == "Slashed":
+            self.records[decoded[1]["session"]].slashed[decoded[1]["prover"]] = decoded[1]["amount"]
 
     def _count_gas(self, transaction: dict[str, Any], receipt: dict[str, Any]) -> None:
         """Charge a transaction to its function and session; createSession's session is the newest one."""
         data = _bytes(transaction["input"])
-        fn = self._market.function_of(data) if _bytes(transaction["to"] or "0x") == self._market.address else None
+        fn = self._functions.get(data[:4]) if _bytes(transaction["to"] or "0x") == self._market.address else None
         if fn is None:
             return
         session = max(self.records, default=0) if fn == "createSession" else int.from_bytes(data[4:36], "big")

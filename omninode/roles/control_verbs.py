@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from omninode.errors import ConfigError, RefusedError
+from omninode.errors import RefusedError, UsageError
 from protocols.sessions.params import Bitmap, Phase
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class ControlVerbs:
         self._roles = {role.name: role for role in roles}
 
     async def handle(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
-        """Dispatch. Raises ConfigError for a verb that does not exist."""
+        """Dispatch. Raises UsageError for a verb that does not exist."""
         match verb:
             case "status":
                 return await self.status()
@@ -37,7 +37,7 @@ class ControlVerbs:
                 from omninode.roles.verify import verify_session
 
                 return await verify_session(self._services, self._view(_number(args)))
-        raise ConfigError(f"unknown verb {verb!r}", "see omninode --help")
+        raise UsageError(f"unknown verb {verb!r}", "see omninode --help")
 
     async def status(self) -> dict[str, Any]:
         """The node in one glance: who, where, how much money, which sessions, what moved."""
@@ -50,7 +50,7 @@ class ControlVerbs:
             "peer_id": services.net.peer_id,
             "addrs": list(services.net.addrs),
             "block": self._sessions.block,
-            "balance": await services.market.balance(services.wallet.address),
+            "balance": await services.market.client.balance(services.wallet.address),
             "sessions": self._sessions.status(),
             "net": services.net.stats(),
         }
@@ -89,7 +89,7 @@ class ControlVerbs:
 def _number(args: dict[str, Any]) -> int:
     session = args.get("session")
     if not isinstance(session, int):
-        raise ConfigError("which session?", "give its number")
+        raise UsageError("which session?", "give its number")
     return session
 
 

@@ -118,4 +118,3 @@ def _signed(message: Announcement, signature: bytes) -> Announcement:
         message.sender, message.seq, message.peer_key, message.addrs,
         message.enc_key, message.mask_key, message.self_hash, signature,
     )  # fmt: skip
-

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from omninode.roles.services import Services
 
-SESSION_PROTOCOL = "session"
+SESSION_PROTOCOL = "/omninode/session/1"
 SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the session is over
 PATIENT_RULES = frozenset({"too-early", "not-ready", "wrong-phase"})  # the receiver is behind us on the chain
 MAX_REFUSALS = 6

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from omninode.errors import ConfigError, RefusedError
+from omninode.errors import UsageError, RefusedError
 from omninode.learning.document import SessionDocument
 from omninode.roles.driver import Machine, SessionDriver
 from omninode.roles.owner_model import OwnerModel
@@ -86,9 +86,9 @@ class ModelOwner:
     # -- creation -------------------------------------------------------------------------------------------------
 
     async def create_session(self, overrides: dict[str, Any]) -> dict[str, Any]:
-        """Escrow and open a session on the current model. Raises RefusedError or ConfigError with what to change."""
+        """Escrow and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         if unknown := set(overrides) - OVERRIDES:
-            raise ConfigError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
+            raise UsageError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
         async with self._creating:
             params = await self._params(overrides)
             try:
@@ -97,12 +97,12 @@ class ModelOwner:
                 raise RefusedError(str(error), "change the numbers of the session") from error
             market = self._services.market
             escrow = await market.required_escrow(params)
-            balance = await market.balance(self._services.wallet.address)
+            balance = await market.client.balance(self._services.wallet.address)
             if balance < escrow + GAS_RESERVE:
                 raise RefusedError(
                     f"the wallet holds {balance} wei, the session needs {escrow} and gas", "send ether to the wallet"
                 )
-            session = await market.create_session(params, escrow=escrow, key=f"create/{secrets.token_hex(8)}")
+            session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = rules.guarantees(params.rule, params.groups, params.mu_bps, params.m_krum)
         self._services.events.write("session_created", session=session, escrow=escrow)
         return {"session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound}
@@ -114,7 +114,7 @@ class ModelOwner:
             return overrides[name] if overrides.get(name) is not None else getattr(chosen, name)
 
         if pick("rule") not in RULES:
-            raise ConfigError(f"unknown rule {pick('rule')!r}", "choose one of " + ", ".join(RULES))
+            raise UsageError(f"unknown rule {pick('rule')!r}", "choose one of " + ", ".join(RULES))
         document = await self._document()
         return SessionParams(
             doc_digest=document.digest(), owner=self._services.wallet.address, owner_peer=self._services.net.peer_key,

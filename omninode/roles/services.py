@@ -16,7 +16,8 @@ from protocols.wire.context import Context
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
 
-    from omninode.chain.market import Market, Registry
+    from omninode.chain.market import Market
+    from omninode.chain.registry import Registry
     from omninode.chain.wallet import Wallet
     from omninode.config import Config
     from omninode.learning.service import Trainer

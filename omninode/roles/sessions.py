@@ -52,7 +52,9 @@ class Sessions:
         self._services.directory.listen(self._on_announcement)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            async for batch in self._services.market.cursor(self._start_block()):
+            async for batch in self._services.market.cursor(
+                self._start_block(), confirmations=self._services.config.chain.confirmations
+            ):
                 if batch.rolled_back_to is not None:
                     self._roll_back(batch.rolled_back_to)
                 self._on_block(batch.block, batch.events)

@@ -58,5 +58,3 @@ def test_enums_come_back_as_enums() -> None:
     (back,) = unpack_events(pack_events(9, [event]))[1]
     assert isinstance(back, ev.PhaseChanged)
     assert isinstance(back.phase, ev.Phase)
-
-
