@@ -70,3 +70,11 @@ class BlobUnavailable(NetError):
         self.reasons = reasons
         said = "; ".join(f"{peer[:16]}: {why}" for peer, why in reasons.items()) or "no peer to ask"
         super().__init__(f"blob {digest.hex()[:16]} could not be fetched ({said})")
+
+
+def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The exception inside nested groups of one; the group itself if there are several."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

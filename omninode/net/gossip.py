@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import trio
 from libp2p.abc import INetStream
-from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pb import rpc_pb2
@@ -73,7 +73,7 @@ class SafeGossipSub(GossipSub):
 
 
 class SafePubsub(Pubsub):
-    """Pubsub that survives its peers. ``deliver(topic, origin key, data)`` is called for every new message of others."""
+    """Pubsub that survives its peers. deliver(topic, origin key, data) is called for every new message of others."""
 
     def __init__(self, host: object, router: SafeGossipSub, limits: Limits, fault: Fault, report: Report) -> None:
         super().__init__(
@@ -135,7 +135,8 @@ class SafePubsub(Pubsub):
 
     async def _take_frame(self, peer_id: ID, rpc: rpc_pb2.RPC) -> None:
         control = rpc.control
-        ids = sum(len(entry.messageIDs) for entry in (*control.ihave, *control.iwant, *control.idontwant))
+        listed: list[Any] = [*control.ihave, *control.iwant, *control.idontwant]
+        ids = sum(len(entry.messageIDs) for entry in listed)
         entries = len(control.ihave) + len(control.iwant) + len(control.graft) + len(control.prune)
         if len(rpc.publish) > MAX_MESSAGES or ids > MAX_CONTROL or entries > MAX_SUBSCRIPTIONS:
             raise BadGossip("gossip-frame-contents")
@@ -200,6 +201,3 @@ class SafePubsub(Pubsub):
         """Send one frame, without the empty record that ``patches`` leaves in it."""
         rpc_msg.ClearField("senderRecord")
         return await super().write_msg(stream, rpc_msg)
-
-
-GOSSIP_PROTOCOL = TProtocol(PROTOCOL_ID_V11)

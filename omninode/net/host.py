@@ -28,7 +28,8 @@ from omninode.net.book import PeerBook
 from omninode.net.errors import AddressTaken
 from omninode.net.gossip import SafeGossipSub, SafePubsub
 from omninode.net.guard import GuardedManager, Report, guarded
-from omninode.net.limits import Limits
+from omninode.net.keys import key_of
+from omninode.net.limits import Limits, shielded
 from omninode.net.muxer import Ledger, SafeUpgrader
 from omninode.net.swarm import SafeSwarm
 
@@ -117,7 +118,7 @@ class Node:
 
     async def _stop(self, managers: list[GuardedManager]) -> None:
         await self.swarm.disconnect_all()
-        with trio.move_on_after(3.0, shield=True):
+        with shielded(3.0):
             for listener in list(self.swarm.listeners.values()):
                 await guarded(listener.close, self._report)()
             for manager in reversed(managers):
@@ -154,8 +155,6 @@ def _check_free(listen: str) -> None:
 
 
 def _key_or_none(peer: ID) -> bytes | None:
-    from omninode.net.keys import key_of
-
     try:
         return key_of(peer.to_bytes())
     except ValueError:

@@ -77,15 +77,15 @@ class TokenBucket:
     def take(self) -> bool:
         """Take one token; False if there is none."""
         self._refill()
-        if self._tokens < 1.0:
+        if self._tokens < 1.0 - 1e-9:
             return False
-        self._tokens -= 1.0
+        self._tokens = max(0.0, self._tokens - 1.0)
         return True
 
     async def wait(self) -> None:
         """Take one token, sleeping until there is one."""
         while not self.take():
-            await trio.sleep((1.0 - self._tokens) / self.rate)
+            await trio.sleep(max(0.001, (1.0 - self._tokens) / self.rate))
 
 
 class ByteBudget:
@@ -105,6 +105,11 @@ class ByteBudget:
     def give(self, size: int) -> None:
         """Return ``size`` bytes that were reserved."""
         self.used -= size
+
+
+def shielded(seconds: float) -> trio.CancelScope:
+    """A scope for tidying up while being cancelled: outer cancellation waits, but no longer than ``seconds``."""
+    return trio.CancelScope(deadline=trio.current_time() + seconds, shield=True)
 
 
 def jitter(seconds: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -138,10 +139,8 @@ class SafeYamux(Yamux):
             if not self.event_shutting_down.is_set() and not self._write_lock.locked():
                 header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_GO_AWAY, 0, 0, error_code)
                 with trio.move_on_after(0.5):
-                    try:
+                    with suppress(Exception):
                         await self.secured_conn.write(header)
-                    except Exception:
-                        pass
             await self._cleanup_on_error()
 
     async def _cleanup_on_error(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from types import ModuleType
 from typing import Any
 
 import libp2p.io.msgio as msgio
@@ -16,6 +17,7 @@ import libp2p.pubsub.pubsub as pubsub
 import libp2p.stream_muxer.yamux.yamux as yamux
 from libp2p.io.abc import Reader
 from libp2p.io.exceptions import IncompleteReadError
+from libp2p.pubsub.rpc_queue import RpcQueue
 
 OUTBOUND_QUEUE = 256
 
@@ -42,15 +44,21 @@ def _no_record(host: Any) -> tuple[bytes, bool]:
 @functools.cache
 def apply(window: int) -> None:
     """Correct libp2p in this process. window: bytes a stream's receive window may grow to (16 MB in the original)."""
-    msgio.read_exactly = read_exactly
-    yamux.read_exactly = read_exactly
-    yamux.MAX_WINDOW_SIZE = window
-    gossipsub.env_to_send_in_RPC = _no_record
-    pubsub.env_to_send_in_RPC = _no_record
-    # 32 messages to one peer, then silence: a burst of announcements from 20 nodes does not fit.
-    pubsub.RpcQueue = functools.partial(pubsub.RpcQueue, max_size=OUTBOUND_QUEUE)  # type: ignore[misc, assignment]
-    # It logs to the root logger, which installs a handler on stderr as a side effect.
-    swarm_connection.logging = logging.getLogger("libp2p.network.connection")  # type: ignore[assignment]
+    corrections: list[tuple[ModuleType, str, Any]] = [
+        (msgio, "read_exactly", read_exactly),
+        (yamux, "read_exactly", read_exactly),
+        (yamux, "MAX_WINDOW_SIZE", window),
+        (gossipsub, "env_to_send_in_RPC", _no_record),
+        (pubsub, "env_to_send_in_RPC", _no_record),
+        # 32 messages to one peer, then silence: a burst of announcements from 20 nodes does not fit.
+        (pubsub, "RpcQueue", functools.partial(RpcQueue, max_size=OUTBOUND_QUEUE)),
+        # It logs to the root logger, which installs a handler on stderr as a side effect.
+        (swarm_connection, "logging", logging.getLogger("libp2p.network.connection")),
+    ]
+    for module, name, value in corrections:
+        if not hasattr(module, name):
+            raise ImportError(f"{module.__name__} has no {name} any more: look at this correction again")
+        setattr(module, name, value)
     logger = logging.getLogger("libp2p")
     if logger.level == logging.WARNING and not logger.handlers:
         # Its warnings can be caused by any stranger; what matters is counted and logged by our own guards.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from multiaddr import Multiaddr
 from omninode.net import exchange
 from omninode.net.book import PeerBook
 from omninode.net.counters import Counters
-from omninode.net.errors import NetDown, NetError, PeerRefused, PeerUnreachable, RequestTimeout
+from omninode.net.errors import NetDown, PeerRefused, PeerUnreachable, RequestTimeout, only
 from omninode.net.exchange import Exchange
 from omninode.net.host import Node
 from omninode.net.keys import key_of, peer_id_bytes, peer_id_of, split_address
@@ -85,8 +85,8 @@ class Network:
         return [key_of(peer.to_bytes()) for peer in self._node.swarm.connections]
 
     def stats(self) -> dict[str, Any]:
-        """Counters: ``total`` and ``peers`` (bytes per protocol, faults per rule), ``events``, ``connections``, ``wire``
-        (all bytes on all connections of the present host, multiplexing included)."""
+        """Counters: total and peers (bytes per protocol, faults per rule), events, connections, door, and
+        wire (all bytes on all connections of the present host, multiplexing included)."""
         swarm = self._node.swarm if self._node else None
         ledger = self._node.ledger if self._node else None
         return {
@@ -199,7 +199,7 @@ class Network:
                 nursery.start_soon(self._save_book)
                 await self._supervise(task_status)
         except BaseExceptionGroup as group:
-            raise _only(group) from group
+            raise only(group) from group
         finally:
             self._save_now()
 
@@ -367,14 +367,3 @@ def _expand(addresses: list[str]) -> list[str]:
                 if kind == f"ip{ip.version}" and not ip.is_link_local:
                     found.append("/".join(["", kind, str(ip), *rest]))
     return found
-
-
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The exception inside nested groups of one; the group itself if there are several."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
-__all__ = ["Awaitable", "NetError", "Network"]

@@ -22,7 +22,7 @@ from multiaddr import Multiaddr
 from omninode.net.book import PeerBook
 from omninode.net.guard import Door
 from omninode.net.keys import key_of
-from omninode.net.limits import Limits
+from omninode.net.limits import Limits, shielded
 from omninode.net.muxer import SafeUpgrader
 
 
@@ -62,9 +62,7 @@ class SafeSwarm(Swarm):
         book: PeerBook,
         fault: Callable[[str, bytes | None, str], None],
     ) -> None:
-        super().__init__(
-            peer_id, peerstore, upgrader, [TCP()], RetryConfig(max_retries=0), _config(limits)
-        )
+        super().__init__(peer_id, peerstore, upgrader, [TCP()], RetryConfig(max_retries=0), _config(limits))
         self.auto_connector = _NoAutoConnect(swarm=self)
         self.limits = limits
         self.book = book
@@ -145,7 +143,7 @@ class SafeSwarm(Swarm):
                 if knock is not None:
                     await self._serve_inbound(RawConnection(read_write_closer, False), maddr, knock)
             finally:
-                with trio.move_on_after(1.0, shield=True):
+                with shielded(1.0):
                     await read_write_closer.close()
 
     async def _serve_inbound(self, raw: RawConnection, maddr: Multiaddr, knock: Any) -> None:
@@ -165,7 +163,7 @@ class SafeSwarm(Swarm):
 
     async def disconnect_all(self) -> None:
         """Say goodbye to everybody, at most a few seconds, so that nobody counts us as connected."""
-        with trio.move_on_after(3.0, shield=True):
+        with shielded(3.0):
             async with trio.open_nursery() as nursery:
                 for connection in self.get_connections():
                     nursery.start_soon(_close_quietly, connection)

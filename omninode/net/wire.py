@@ -8,12 +8,12 @@ and its writer after 5 s without window; neither is used here.
 from __future__ import annotations
 
 import struct
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
 from omninode.net.errors import PeerRefused, ReplyTooLarge, StreamBroken
-from omninode.net.limits import ByteBudget
+from omninode.net.limits import ByteBudget, shielded
 
 OK, REFUSED, FAILED = 0, 1, 2
 HEADER = struct.Struct(">IB")
@@ -23,24 +23,13 @@ _WRITE = 1 << 18
 _POLL_MIN, _POLL_MAX = 0.002, 0.05
 
 
-class RawStream(Protocol):
-    """What is needed of a libp2p stream."""
-
-    muxed_stream: Any
-
-    async def read(self, n: int | None = None) -> bytes: ...
-    async def write(self, data: bytes) -> None: ...
-    async def close(self) -> None: ...
-    async def reset(self) -> None: ...
-
-
 class Wire:
-    """One stream to one peer. Every failure of the stream is ``StreamBroken``; cancellation passes through.
+    """One libp2p stream to one peer. Every failure of the stream is ``StreamBroken``; cancellation passes through.
 
     peer_key: the authenticated key at the other end. protocol: what was negotiated. sent, received: bytes so far.
     """
 
-    def __init__(self, stream: RawStream, peer_key: bytes, protocol: str) -> None:
+    def __init__(self, stream: Any, peer_key: bytes, protocol: str) -> None:
         self._stream = stream
         self.peer_key = peer_key
         self.protocol = protocol
@@ -50,7 +39,7 @@ class Wire:
     async def read_some(self, limit: int) -> bytes:
         """Between 1 and ``limit`` bytes, as they come. StreamBroken at the end of the stream."""
         try:
-            data = await self._stream.read(min(limit, _READ))
+            data: bytes = await self._stream.read(min(limit, _READ))
         except Exception as error:
             raise StreamBroken(f"{type(error).__name__}: {error}") from error
         if not data:
@@ -143,7 +132,7 @@ class Wire:
 
         A stream that is not ended by both sides would be kept by the multiplexer for ever.
         """
-        with trio.move_on_after(linger + 2.0, shield=linger <= 0.0):
+        with trio.move_on_after(linger + 2.0) if linger else shielded(2.0):
             try:
                 await self._stream.close()
                 with trio.move_on_after(linger):
@@ -157,7 +146,7 @@ class Wire:
 
     async def abort(self) -> None:
         """Reset the stream at once. Never raises, never takes longer than a second."""
-        with trio.move_on_after(1.0, shield=True):
+        with shielded(1.0):
             try:
                 await self._stream.reset()
             except Exception:

@@ -1,0 +1,162 @@
+"""Frames and patient reading and writing, against streams that give and take as little as they like."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omninode.net.errors import PeerRefused, ReplyTooLarge, StreamBroken
+from omninode.net.limits import ByteBudget
+from omninode.net.wire import FAILED, HEADER, REFUSED, Wire
+
+
+class FakeStream:
+    """Hands out ``incoming`` in pieces of ``piece`` bytes; opens its window by ``window`` bytes at a time."""
+
+    def __init__(self, incoming: bytes = b"", piece: int = 3, window: int = 5) -> None:
+        self.incoming = bytearray(incoming)
+        self.outgoing = bytearray()
+        self.piece = piece
+        self.window = window
+        self.ended: list[str] = []
+        self.muxed_stream = SimpleNamespace(
+            send_window=window, closed=False, send_closed=False, reset_received=False, recv_closed=True
+        )
+
+    async def read(self, n: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        assert n is not None and n > 0
+        taken = bytes(self.incoming[: min(n, self.piece)])
+        del self.incoming[: len(taken)]
+        return taken
+
+    async def write(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        assert 0 < len(data) <= self.muxed_stream.send_window, "more than the window allows"
+        self.outgoing += data
+        self.muxed_stream.send_window -= len(data)
+
+    async def close(self) -> None:
+        self.ended.append("close")
+
+    async def reset(self) -> None:
+        self.ended.append("reset")
+        raise OSError("resets fail too")
+
+
+def wire_of(stream: FakeStream) -> Wire:
+    return Wire(stream, b"k" * 32, "/test")
+
+
+async def reader_of(stream: FakeStream) -> None:
+    """The other side: opens the window again whenever it is used up."""
+    while True:
+        await trio.sleep(0)
+        if stream.muxed_stream.send_window == 0:
+            stream.muxed_stream.send_window = stream.window
+
+
+async def exchanged(body: bytes, piece: int, window: int) -> bytes:
+    out = FakeStream(window=window)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reader_of, out)
+        await wire_of(out).write_frame(body)
+        nursery.cancel_scope.cancel()
+    return await wire_of(FakeStream(bytes(out.outgoing), piece)).read_frame(len(body))
+
+
+@given(body=st.binary(max_size=200), piece=st.integers(1, 50), window=st.integers(1, 50))
+def test_frames_survive_any_cutting(body: bytes, piece: int, window: int) -> None:
+    assert trio.run(exchanged, body, piece, window) == body
+
+
+@given(st.binary(max_size=100))
+def test_garbage_is_one_of_three_errors_or_a_frame(data: bytes) -> None:
+    async def read() -> None:
+        try:
+            body = await wire_of(FakeStream(data)).read_frame(50)
+        except (PeerRefused, ReplyTooLarge, StreamBroken):
+            return
+        assert len(body) <= 50
+
+    trio.run(read)
+
+
+async def test_the_end_of_the_stream_is_an_error_everywhere() -> None:
+    frame = HEADER.pack(4, 0) + b"body"
+    for cut in range(len(frame)):
+        with pytest.raises(StreamBroken):
+            await wire_of(FakeStream(frame[:cut])).read_frame(10)
+
+
+async def test_a_larger_frame_is_refused_before_its_body_is_read() -> None:
+    stream = FakeStream(HEADER.pack(1 << 32 - 1, 0) + b"x" * 100)
+    with pytest.raises(ReplyTooLarge) as refused:
+        await wire_of(stream).read_frame(99)
+    assert (refused.value.size, refused.value.limit) == (1 << 31, 99)
+    assert len(stream.incoming) == 100
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "rule", "detail"),
+    [
+        (b"some-rule\0a reason", REFUSED, "some-rule", "a reason"),
+        (b"some-rule", REFUSED, "some-rule", ""),
+        (b"<b>rule</b>\n\0\xff", REFUSED, "brulebr"[:5] + "b", "\ufffd"),
+        (b"\n\0x", REFUSED, "unnamed", "x"),
+        (b"", REFUSED, "internal-error", ""),
+        (b"", FAILED, "internal-error", ""),
+        (b"", 200, "internal-error", ""),
+    ],
+)
+async def test_error_frames(body: bytes, status: int, rule: str, detail: str) -> None:
+    with pytest.raises(PeerRefused) as refused:
+        await wire_of(FakeStream(HEADER.pack(len(body), status) + body)).read_frame(0)
+    assert refused.value.detail == detail
+    assert refused.value.rule == rule
+
+
+async def test_refusals_are_bounded_on_both_sides() -> None:
+    out = FakeStream(window=1 << 20)
+    await wire_of(out).refuse("rule", "x" * 100_000)
+    assert len(out.outgoing) < 2000
+    endless = FakeStream(HEADER.pack(1 << 31, REFUSED) + b"r" * 5000, piece=100)
+    with pytest.raises(PeerRefused):
+        await wire_of(endless).read_frame(10)
+    assert len(endless.incoming) > 3000
+
+
+async def test_the_budget_is_taken_as_bytes_come_and_given_back_on_failure() -> None:
+    budget = ByteBudget(10)
+    assert await wire_of(FakeStream(HEADER.pack(8, 0) + b"x" * 8)).read_frame(8, budget) == b"x" * 8
+    assert budget.used == 8
+    with pytest.raises(PeerRefused, match="busy"):
+        await wire_of(FakeStream(HEADER.pack(8, 0) + b"x" * 8)).read_frame(8, budget)
+    assert budget.used == 8
+    budget.give(8)
+    with pytest.raises(StreamBroken):
+        await wire_of(FakeStream(HEADER.pack(8, 0) + b"xxx")).read_frame(8, budget)
+    assert budget.used == 0
+
+
+async def test_a_reader_that_goes_away_ends_the_wait_for_its_window() -> None:
+    stream = FakeStream(window=4)
+    wire = wire_of(stream)
+    await wire.write(b"1234")
+    stream.muxed_stream.reset_received = True
+    with pytest.raises(StreamBroken, match="waiting for the reader"):
+        await wire.write(b"5")
+    assert wire.sent == 4
+
+
+async def test_streams_that_the_other_side_keeps_open_are_reset() -> None:
+    stream = FakeStream()
+    await wire_of(stream).close()
+    assert stream.ended == ["close"]
+    stream.muxed_stream.recv_closed = False
+    await wire_of(stream).close()
+    assert stream.ended == ["close", "close", "reset"]
