@@ -35,7 +35,7 @@ look() {
   MISSING=()
   command -v cc >/dev/null || command -v gcc >/dev/null || MISSING+=(build-essential)
   if ! node_fresh; then
-    node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null || MISSING+=(nodejs)
+    node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null || MISSING+=(nodejs)
     command -v npm >/dev/null || MISSING+=(npm)
   fi
   PYTHON_BIN=$(find_python || true)
