@@ -1,4 +1,5 @@
-"""Every message of a session, as immutable typed values. The codec (`protocols.wire.codec`) gives them bytes and limits.
+"""Every message of a session, as immutable typed values. The codec (`protocols.wire.codec`) gives them bytes and
+limits.
 
 sender: wallet address, 20 bytes. Who really sent a message is known from the Noise channel; the codec's caller
 compares the two. Field elements travel packed, 8 bytes little-endian each. "index" of a data owner: its registration
@@ -44,7 +45,11 @@ class Bundle(Message):
 
 @dataclass(frozen=True, slots=True)
 class BundleSet(Message):
-    """Data owner to each prover: its announced keys and all sealed bundles, in group order (empty at its own place)."""
+    """Data owner to each prover: its announced keys and all sealed bundles, in group order.
+
+    Empty at its own place, and where a peer's keys have not come: a later set may fill such places, and repeats the
+    rest.
+    """
 
     enc_key: bytes
     mask_key: bytes
@@ -77,7 +82,9 @@ class Complaint(Message):
 
 @dataclass(frozen=True, slots=True)
 class BundleOpening(Message):
-    """The plain bundle (shares, salts, proofs) of ``dealer`` for ``recipient``: dealer to provers after a complaint, provers to the recipient."""
+    """The plain bundle (shares, salts, proofs) of ``dealer`` for ``recipient``: dealer to provers after a complaint,
+    provers to the recipient.
+    """
 
     dealer: int
     recipient: int
@@ -86,7 +93,9 @@ class BundleOpening(Message):
 
 @dataclass(frozen=True, slots=True)
 class Upload(Message):
-    """Data owner to a prover: its piece of the masked update. sealed holds blind and piece; root and proof bind it. Reply: Receipt."""
+    """Data owner to a prover: its piece of the masked update. sealed holds blind and piece; root and proof bind it.
+    Reply: Receipt.
+    """
 
     root: bytes
     proof: tuple[bytes, ...]
@@ -144,7 +153,9 @@ class ShareOpening(Message):
 
 @dataclass(frozen=True, slots=True)
 class Unmask(Message):
-    """Data owner to the provers: shares that unmask U. kinds: 0 self-mask seed, 1 mask key; never both of one dealer."""
+    """Data owner to the provers: shares that unmask U. kinds: 0 self-mask seed, 1 mask key; never both of one
+    dealer.
+    """
 
     valid_set: int
     dealers: tuple[int, ...]
@@ -210,7 +221,9 @@ class OutputRequest(Message):
 
 @dataclass(frozen=True, slots=True)
 class OutputShare(Message):
-    """values: share of the sum over selected groups, d elements. norms: opened G_rr of the selected groups, in group order."""
+    """values: share of the sum over selected groups, d elements. norms: opened G_rr of the selected groups, in group
+    order.
+    """
 
     values: bytes
     norms: tuple[int, ...]
