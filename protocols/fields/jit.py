@@ -1,40 +1,129 @@
-"""The one place that knows Numba: typed decorators for the kernels.
+"""Compiled kernels without a compiler in memory.
 
-Every kernel has an explicit signature, so it is compiled (or read from Numba's on-disk cache) when its module is
-imported and never in the middle of a session. Inputs are declared read-only: such a signature takes both writable and
-read-only arrays.
+A kernel is a Python function that Numba can compile. Numba runs only where a kernel is met for the first time: the machine code
+goes to the cache, and from then on a process needs llvmlite to load it and nothing else. That spares every daemon 90 MB
+and most of a second. Kernels are compiled or loaded when their module is imported, never in the middle of a session.
+
+A kernel sees contiguous arrays of the declared type, and nothing may go wrong in it: it cannot raise or allocate (refused
+when it is compiled), and, as always in compiled code, nobody watches its indices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
+from importlib import import_module
+from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
-import numba
-from numba import types
+import numpy as np
+import numpy.typing as npt
+
+from protocols.fields import native
 
 _A = ParamSpec("_A")
 _R = TypeVar("_R")
-
-VOID: Any = types.void
-WORD: Any = types.uint64
-WORDS: Any = types.Array(types.uint64, 1, "C", readonly=True)
-WORDS_OUT: Any = types.Array(types.uint64, 1, "C")
-TABLE: Any = types.Array(types.uint64, 2, "C", readonly=True)
-TABLE_OUT: Any = types.Array(types.uint64, 2, "C")
-SMALL_TABLE: Any = types.Array(types.int8, 2, "C", readonly=True)
-SIGNED: Any = types.Array(types.int64, 1, "C", readonly=True)
-SIGNED_OUT: Any = types.Array(types.int64, 1, "C")
-FLOAT_TABLE_OUT: Any = types.Array(types.float64, 2, "A")
+_ffi: Any = import_module("cffi").FFI()
 
 
-def kernel(signature: object) -> Callable[[Callable[_A, _R]], Callable[_A, _R]]:
-    """Compile for exactly ``signature``, without the interpreter lock, single-threaded, cached on disk."""
-    decorate: Any = numba.njit(signature, nogil=True, cache=True)
-    return cast(Callable[[Callable[_A, _R]], Callable[_A, _R]], decorate)
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An argument or a result: a number (dimensions 0) or a C-contiguous array of a NumPy type."""
+
+    word: str
+    dimensions: int = 0
+    writable: bool = False
+
+    def __call__(self, *arguments: Kind) -> Signature:
+        """The signature of a function of ``arguments`` that returns this, which must be VOID or a number."""
+        return Signature(self, arguments)
+
+    @property
+    def declaration(self) -> str:
+        """The C declaration of what stands for it in a call: a pointer and the sizes, or a number."""
+        c = "double" if self.word == "float64" else f"{self.word}_t"
+        return ", ".join([f"{c} *", *["ssize_t"] * self.dimensions]) if self.dimensions else c
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a kernel returns and takes."""
+
+    result: Kind
+    arguments: tuple[Kind, ...]
+
+    @property
+    def declaration(self) -> str:
+        """The C type of the compiled function: the status is returned, the result goes through the first pointer."""
+        return f"int32_t (*)({', '.join(['uint64_t *', 'void **', *(k.declaration for k in self.arguments)])})"
+
+
+VOID = Kind("void")
+WORD = Kind("uint64")
+SIZE = Kind("int64")
+WORDS = Kind("uint64", 1)
+WORDS_OUT = Kind("uint64", 1, writable=True)
+TABLE = Kind("uint64", 2)
+TABLE_OUT = Kind("uint64", 2, writable=True)
+SMALL_TABLE = Kind("int8", 2)
+SIGNED = Kind("int64", 1)
+SIGNED_OUT = Kind("int64", 1, writable=True)
+FLOAT_CUBE_OUT = Kind("float64", 3, writable=True)
+
+
+class _Kernel:
+    """Calls machine code; releases the interpreter lock while it runs."""
+
+    def __init__(self, function: FunctionType, signature: Signature) -> None:
+        update_wrapper(self, function)
+        self._signature = signature
+        self._parameters = [
+            (k, np.dtype(k.word), _ffi.typeof(k.declaration.split(" ")[0] + "[]") if k.dimensions else None)
+            for k in signature.arguments
+        ]
+        address = native.address(function, signature, inlined_marker=_INLINED)
+        self._call: Any = _ffi.cast(signature.declaration, address)
+
+    def __call__(self, *arguments: Any) -> int | None:
+        flat: list[object] = []
+        for (kind, dtype, pointer), value in zip(self._parameters, arguments, strict=True):
+            if pointer is None:
+                flat.append(int(value))
+                continue
+            if value.dtype != dtype or value.ndim != kind.dimensions:
+                raise TypeError(f"{self.__name__} wants {kind}, not {value.dtype} of {value.ndim} dimensions")
+            flat.append(_ffi.from_buffer(pointer, value, require_writable=kind.writable))
+            flat.extend(value.shape)
+        result = _ffi.new("uint64_t[2]")
+        if self._call(result, _NO_EXCEPTION, *flat):
+            raise RuntimeError(f"kernel {self.__name__} failed")  # cannot be: what raises is not compiled
+        return None if self._signature.result is VOID else int(result[0])
+
+    __name__: str
+
+
+_INLINED = "__inlined_in_kernels__"
+_NO_EXCEPTION: Any = _ffi.new("void *[1]")
+
+
+def kernel(signature: Signature) -> Callable[[Callable[_A, _R]], Callable[_A, _R]]:
+    """Compile for exactly ``signature``, cached, single-threaded, without the interpreter lock.
+
+    Calling with another type or number of dimensions raises TypeError, with an array that is not contiguous or, for an
+    output, not writable, BufferError or ValueError.
+    """
+
+    def decorate(function: Callable[_A, _R]) -> Callable[_A, _R]:
+        return cast(Callable[_A, _R], _Kernel(cast(FunctionType, function), signature))
+
+    return decorate
 
 
 def inlined(function: Callable[_A, _R]) -> Callable[_A, _R]:
-    """A helper that disappears into the kernels of the same file (the cache watches only the file of the kernel)."""
-    decorate: Any = numba.njit(inline="always")
-    return cast(Callable[_A, _R], decorate(function))
+    """A helper that disappears into the kernels of the same file (a change there is noticed, elsewhere it would not be)."""
+    setattr(function, _INLINED, True)
+    return function
+
+
+Array = npt.NDArray[Any]

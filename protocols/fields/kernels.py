@@ -124,8 +124,9 @@ def to_signed(x: Words, out: Integers) -> None:
 def evaluate(coefficients: Words, points: Words, out: Words) -> None:
     """out[j] = sum_k coefficients[k] * points[j]^k (Horner), row by row: (T, w), (n,) -> (n, w)."""
     for j in range(len(points)):
-        out[j, :] = coefficients[-1]
-        for k in range(coefficients.shape[0] - 2, -1, -1):
+        for i in range(out.shape[1]):
+            out[j, i] = _ZERO
+        for k in range(coefficients.shape[0] - 1, -1, -1):
             for i in range(out.shape[1]):
                 out[j, i] = _sum(_product(out[j, i], points[j]), coefficients[k, i])
 
@@ -133,7 +134,8 @@ def evaluate(coefficients: Words, points: Words, out: Words) -> None:
 @kernel(VOID(WORDS, TABLE, WORDS_OUT))
 def combine(weights: Words, table: Words, out: Words) -> None:
     """out = sum_k weights[k] * table[k]: (k,), (k, w) -> (w,)."""
-    out[:] = _ZERO
+    for i in range(len(out)):
+        out[i] = _ZERO
     for k in range(len(weights)):
         for i in range(len(out)):
             out[i] = _sum(out[i], _product(weights[k], table[k, i]))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import P, Vector
-from protocols.fields.jit import FLOAT_TABLE_OUT, VOID, WORDS, kernel
+from protocols.fields.jit import FLOAT_CUBE_OUT, SIZE, VOID, WORDS, kernel
 
 LIMBS = 3
 """Limbs per element."""
@@ -31,9 +31,9 @@ _HALF = np.uint64(gl.HALF)
 _WRAP = np.uint64(2**64 - P)
 
 
-@kernel(VOID(WORDS, FLOAT_TABLE_OUT))
-def _split(vector: Vector, out: npt.NDArray[np.float64]) -> None:
-    """out[i, j] = limb i of vector[j], each in [-2^21, 2^21]. out: (3, len(vector))."""
+@kernel(VOID(WORDS, FLOAT_CUBE_OUT, SIZE))
+def _split(vector: Vector, out: npt.NDArray[np.float64], row: int) -> None:
+    """out[i, row, j] = limb i of vector[j], each in [-2^21, 2^21]. out: (3, R, at least len(vector))."""
     for j in range(len(vector)):
         word = vector[j]
         word += _WRAP if word > _HALF else np.uint64(0)
@@ -41,9 +41,9 @@ def _split(vector: Vector, out: npt.NDArray[np.float64]) -> None:
         low = ((number + _MIDDLE) & (_STEP - np.int64(1))) - _MIDDLE
         number = (number - low) >> _BITS
         middle = ((number + _MIDDLE) & (_STEP - np.int64(1))) - _MIDDLE
-        out[0, j] = low
-        out[1, j] = middle
-        out[2, j] = (number - middle) >> _BITS
+        out[0, row, j] = low
+        out[1, row, j] = middle
+        out[2, row, j] = (number - middle) >> _BITS
 
 
 class _Limbs:
@@ -57,7 +57,7 @@ class _Limbs:
         """(3R, width) limbs of the coordinates from ``start`` on, limb by limb."""
         width = min(_COLUMNS, len(self._vectors[0]) - start)
         for r, vector in enumerate(self._vectors):
-            _split(vector[start : start + width], self._buffer[:, r, :width])
+            _split(vector[start : start + width], self._buffer, r)
         return self._buffer.reshape(-1, _COLUMNS)[:, :width]
 
 

@@ -51,8 +51,11 @@ def test_gram_of_extreme_mixtures() -> None:
 
 def test_limbs_rebuild_the_number_and_stay_small() -> None:
     v = gl.vector([*EDGES, *range(2**21 - 3, 2**21 + 3), *range(P - 2**43 - 3, P - 2**43 + 3)])
-    limbs = np.empty((exact.LIMBS, len(v)))
-    exact._split(v, limbs)
+    buffer = np.zeros((exact.LIMBS, 3, len(v) + 2))
+    exact._split(v, buffer, 1)
+    assert not buffer[:, [0, 2]].any()
+    assert not buffer[:, :, len(v) :].any()
+    limbs = buffer[:, 1]
     assert np.abs(limbs).max() <= 2**21
     rebuilt = [sum(int(limbs[i, j]) << 22 * i for i in range(exact.LIMBS)) for j in range(len(v))]
     assert rebuilt == gl.to_signed(v).tolist()

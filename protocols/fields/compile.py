@@ -1,0 +1,73 @@
+"""From a Python function to an object file, by Numba. Imported only where the cache has no machine code for a kernel."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+import numba
+from llvmlite import binding as llvm
+from numba import carray, types
+
+from protocols.fields.jit import Kind, Signature
+from protocols.fields.native import target_machine
+
+_LIBRARY_CALLS = frozenset({"memset", "memcpy", "memmove"})
+
+
+def _inlining(function: FunctionType, marker: str) -> FunctionType:
+    """The function, with the marked helpers of its file turned into what Numba inlines."""
+    scope = dict(function.__globals__)
+    for name, value in function.__globals__.items():
+        if isinstance(value, FunctionType) and hasattr(value, marker):
+            scope[name] = numba.njit(inline="always")(FunctionType(value.__code__, scope, name))
+    return FunctionType(function.__code__, scope, function.__name__)
+
+
+def _entry(body: Any, signature: Signature) -> Any:
+    """A function of pointers and sizes that builds the arrays and calls ``body``."""
+    names, values = [], []
+    for i, kind in enumerate(signature.arguments):
+        sizes = [f"a{i}_{axis}" for axis in range(kind.dimensions)]
+        names += [f"a{i}", *sizes]
+        values.append(f"carray(a{i}, ({', '.join(sizes)},))" if sizes else f"a{i}")
+    scope: dict[str, Any] = {"body": body, "carray": carray}
+    exec(f"def entry({', '.join(names)}):\n    return body({', '.join(values)})", scope)
+    return scope["entry"]
+
+
+def _numba_types(kind: Kind) -> list[Any]:
+    number = getattr(types, kind.word)
+    return [types.CPointer(number), *[types.intp] * kind.dimensions] if kind.dimensions else [number]
+
+
+def _only(module: Any, name: str, symbol: str) -> None:
+    """Rename the function ``name`` to ``symbol`` and throw away everything that it does not use."""
+    for item in [*module.functions, *module.global_variables]:
+        if item.name == name:
+            item.name = symbol
+        elif not item.is_declaration:
+            item.linkage = "internal"
+    builder = llvm.create_pass_builder(target_machine(), llvm.create_pipeline_tuning_options())
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_strip_dead_prototype_pass()
+    passes.run(module, builder)
+
+
+def compile_kernel(function: FunctionType, signature: Signature, symbol: str, inlined_marker: str) -> bytes:
+    """An object file that defines ``symbol`` and needs nothing from outside but the C library.
+
+    The symbol's type is ``signature.declaration``. TypeError if the kernel raises, allocates or calls the interpreter.
+    """
+    body = numba.njit(error_model="numpy")(_inlining(function, inlined_marker))
+    parameters = [t for kind in signature.arguments for t in _numba_types(kind)]
+    compiled = numba.njit(getattr(types, signature.result.word)(*parameters))(_entry(body, signature))
+    (result,) = compiled.overloads.values()
+    module = llvm.parse_assembly(result.library.get_llvm_str())
+    _only(module, result.fndesc.llvm_func_name, symbol)
+    needs = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
+    if needs - _LIBRARY_CALLS:
+        raise TypeError(f"kernel {function.__qualname__} raises or allocates: it needs {sorted(needs)}")
+    code: bytes = target_machine().emit_object(module)
+    return code
