@@ -99,6 +99,7 @@ class ModelOwner:
     """Defaults of `omninode session create`."""
 
     preset: str = key("digits", "learning task", choices=("digits", "mnist"))
+    seed: int = key(0, "starts the model's first random weights", low=0)
     reward: int = key(12 * 10**15, "for all data owners of a session together", low=0, wei=True)
     prover_fee: int = key(10**15, "for each prover of a session", low=0, wei=True)
     deposit: int = key(10**15, "of each data owner, given back unless it falls silent", low=0, wei=True)

@@ -49,6 +49,7 @@ async def _run(config: Config, data_dir: Path, log: Any) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, nursery, log)
             services = await _build(config, data_dir, log, events, store, nursery)
+            stack.push_async_callback(services.trainer.aclose)
             await _serve(services)
 
 

@@ -66,7 +66,7 @@ def lay_out(
     files = root / "data"
     write_data(files, local_data.load_digits(), DIGITS, seed, owners)
     size = 3
-    plans = plan(files, DIGITS, owners, provers, {"groups": max(1, owners // size), "group_size": size})
+    plans = plan(files, DIGITS, owners, provers, {"seed": seed, "groups": max(1, owners // size), "group_size": size})
     cluster = LocalCluster(root, plans, attached=False)
     addresses = cluster.create_wallets()
     chain = devchain.start_anvil(block_time=block_time, die_with_parent=False, log_file=root / "anvil.log")

@@ -1,4 +1,4 @@
-"""Lays out a local market: a development chain, contracts, and one directory with keys, wallet and data for every node."""
+"""Lays out a local market: one directory with keys, wallet and configuration for every node."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LocalCluster:
         return next(node for node in self.nodes if node.name == name)
 
     def create_wallets(self) -> list[bytes]:
-        """Keys and wallets of all nodes (light key stretching: development only). Returns the addresses to be funded."""
+        """Wallets of all nodes (light key stretching: development only). Returns the addresses to be funded."""
         for plan in self.plans:
             directory = self.root / "nodes" / plan.name
             directory.mkdir(parents=True, mode=0o700)

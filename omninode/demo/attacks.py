@@ -50,8 +50,8 @@ class Attacks:
         for target, kind in ((self._garbage_name, "garbage"), (self._killed_name, "hold"), (self._liar_name, "lie")):
             order_fault(self._cluster.node(target).directory, ATTACKED, kind)
         self._narrator.say(
-            f"session {ATTACKED}  [red]attack[/]: {self._garbage_name} will send a random vector of ten times the bound, "
-            f"{self._killed_name} will be killed, {self._liar_name} lies in every opening"
+            f"session {ATTACKED}  [red]attack[/]: {self._garbage_name} will send a random vector of ten times the "
+            f"bound, {self._killed_name} will be killed, {self._liar_name} lies in every opening"
         )
 
     def cannot_claim(self, record: SessionRecord) -> set[bytes]:
@@ -106,9 +106,7 @@ class Attacks:
         named = [p.address for i, p in enumerate(view.committee) if view.named_provers >> i & 1]
         slashed = set(record.slashed)
         final = view.batch is not None and view.phase == Phase.FINISHED
-        observed = (
-            f"result {'right' if final else 'missing'}, named: {', '.join(map(self._narrator.name, named)) or 'nobody'}, "
-            f"slashed: {', '.join(map(self._narrator.name, slashed)) or 'nobody'}"
-        )
+        who = [", ".join(map(self._narrator.name, some)) or "nobody" for some in (named, slashed)]
+        observed = f"result {'right' if final else 'missing'}, named: {who[0]}, slashed: {who[1]}"
         ok = final and named == [self._liar] and slashed == {self._liar}
         return Fault(f"{self._liar_name} lies in every opening", "corrected, named, slashed; nobody else", observed, ok)

@@ -1,5 +1,7 @@
-"""Stand-ins for the demo's attackers: `python -m omninode.demo.hostile start --config FILE` runs a node that is honest until
-the file fault.json in its data directory names a session and a kind of misbehaviour. No honest node loads this module.
+"""Stand-ins for the demo's attackers. No honest node loads this module.
+
+`python -m omninode.demo.hostile start --config FILE` runs a node that is honest until the file fault.json in its data
+directory names a session and a kind of misbehaviour.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ class _Twisted:
 
 
 class LyingProver(_Twisted):
-    """ "lie": adds one to every share it opens, and never shows the piece that would convict it."""
+    """With "lie": adds one to every share it opens, and never shows the piece that would convict it."""
 
     def _twist(self, effects: list[fx.Effect]) -> list[fx.Effect]:
         if self._fault != "lie":
@@ -93,7 +95,7 @@ def _lie(effect: fx.Effect) -> fx.Effect:
 
 
 class BadDataOwner(_Twisted):
-    """ "garbage": a random vector ten times as long as the bound. "hold": stops after key sharing (and waits to be killed)."""
+    """With "garbage": a random vector ten times as long as the bound. With "hold": stops after key sharing."""
 
     _update: NDArray[np.int64] | None = None
 

@@ -184,7 +184,7 @@ class _Play:
         model = (answer or {}).get("model", {})
         return model if "owner_alone" in model else None
 
-    # -- sessions -----------------------------------------------------------------------------------------------------
+    # -- sessions ---------------------------------------------------------------------------------------------------
 
     def _on_event(self, record: SessionRecord, event: ChainEvent) -> None:
         self.narrator.event(record, event)
@@ -233,7 +233,7 @@ class _Play:
         for protocol, moved in ((status or {}).get("net", {}).get("total", {}).get("bytes", {})).items():
             totals[protocol] = totals.get(protocol, 0) + int(moved["sent"])
 
-    # -- after ----------------------------------------------------------------------------------------------------------
+    # -- after ------------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> tuple[dict[str, Any], bool]:
         records = [self.watch.records[s] for s in sorted(self.watch.records)]

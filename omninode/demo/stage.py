@@ -44,6 +44,7 @@ def build(options: DemoOptions) -> Stage:
     files = root / "data"
     write_data(files, samples, preset, options.seed, options.owners)
     session = {
+        "seed": options.seed,
         "reward": options.reward, "prover_fee": options.prover_fee, "deposit": options.deposit,
         "groups": options.groups, "group_size": options.group_size, "rule": options.rule,
         "mu": options.mu_bps / 10_000, "register_blocks": options.register_blocks,

@@ -1,4 +1,4 @@
-"""The data owner: looks at every new session, joins those its policy accepts, trains, and hands shares to the provers."""
+"""The data owner: looks at every new session, joins those its policy accepts, trains, and shares its update."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_DOCUMENT = 1 << 20
 MAX_WEIGHTS = 1 << 30
 FETCH_DEADLINE = 60.0
 FETCH_TRIES = 5
-TRAIN_TRIES = 3
+TRAIN_S = 3600.0  # a training that takes longer has missed every deadline
 
 
 class Refused(Exception):
@@ -130,7 +130,7 @@ class DataOwner:
         """Local training in a worker process, then fixed point. The seed only orders batches; it is no secret."""
         services = self._services
         seed = training_seed(document, services.wallet.address)
-        update = await services.trainer.train(document, weights, self._data_path(), seed=seed)
+        update = await services.trainer.train(document, weights, self._data_path(), seed, trio.current_time() + TRAIN_S)
         integers = fixed_point.encode(update.astype(np.float64), document.bound, document.frac_bits)
         services.events.write("trained", session=session)
         return integers

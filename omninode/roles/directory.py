@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-
 from omninode.chain.wallet import recover
 from protocols.errors import RemoteProtocolError
 from protocols.sessions.view import SessionView
@@ -26,7 +25,7 @@ KEPT = 4096  # announcements remembered; the oldest goes first
 
 
 class Directory:
-    """Signed round announcements: ours go out by gossip, others' are checked, kept and given to the session's driver."""
+    """Signed round announcements: ours go out by gossip, others' are checked and given to the session's driver."""
 
     def __init__(self, net: Network, wallet: Wallet, context: Context, log: BoundLogger) -> None:
         self._net, self._wallet, self._context, self._log = net, wallet, context, log

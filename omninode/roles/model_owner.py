@@ -6,14 +6,14 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import trio
+from protocols.sessions.limits import check_params
+from protocols.sessions.owner import OwnerMachine
 
-from omninode.errors import UsageError, RefusedError
+from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.roles.driver import Machine, SessionDriver
 from omninode.roles.owner_model import OwnerModel
 from protocols.selection import rules
-from protocols.sessions.limits import check_params
-from protocols.sessions.owner import OwnerMachine
 from protocols.sessions.params import Mode, Rule, SessionParams
 
 if TYPE_CHECKING:

@@ -27,9 +27,10 @@ MODEL_KEY = "model/current"
 
 @dataclass(frozen=True)
 class ModelState:
-    """weights: blob digest in hex. bound: of the next session, integer. accuracy: on the owner's held-out data, or None.
+    """weights: blob digest in hex. bound: of the next session, integer.
 
-    applied: sessions whose sum is in the weights, with the accuracy after each.
+    accuracy: on the owner's held-out data, None without any. applied: sessions whose sum is in the weights, with the
+    accuracy after each.
     """
 
     preset: str
@@ -72,7 +73,7 @@ class OwnerModel:
         self.ready.set()
 
     async def _pretrain(self) -> None:
-        preset, seed = self.preset, 0
+        preset, seed = self.preset, self._config.model_owner.seed
         jobs = [Job.pretrain(preset.model, self._data_path(), seed, preset.pretrain)]
         results = await self._services.trainer.run(jobs + self._evaluation(preset))
         weights, update = results[0].weights, results[0].update

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
+from protocols.sessions.prover import ProverMachine
 
 from omninode.roles.driver import Machine, SessionDriver
 from protocols.sessions.params import Phase
-from protocols.sessions.prover import ProverMachine
 
 if TYPE_CHECKING:
     from omninode.roles.services import Services

@@ -1,4 +1,4 @@
-"""`session verify`: checks a settled session again, from the chain alone and, on a node that took part, from its journal."""
+"""`session verify`: checks a settled session again, from the chain and, on a committee member, from its journal."""
 
 from __future__ import annotations
 

@@ -1,0 +1,210 @@
+"""The driver: journal before acting, the same bytes after a crash, a peer's fault leaves no trace in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+import trio
+
+from omninode.net.errors import PeerRefused, PeerUnreachable
+from omninode.observe.events import EventLog
+from omninode.roles.driver import SessionDriver
+from omninode.store.db import Store
+from protocols.errors import RemoteProtocolError
+from protocols.sessions import effects as fx
+from protocols.sessions import events as ev
+from protocols.sessions.params import Mode, Phase, Rule, SessionParams
+from protocols.sessions.view import SessionView
+from protocols.wire import codec
+from protocols.wire.context import Context
+from protocols.wire.messages import Complaint, Message
+
+CONTEXT = Context(31337, b"\x11" * 20, 7)
+OWNER, PEER, OURS = b"\x01" * 20, b"\x02" * 20, b"\x03" * 20
+PARAMS = SessionParams(
+    doc_digest=bytes(32), owner=OWNER, owner_peer=b"\xa1" * 32, mode=Mode.GROUPED, dimension=8, frac_bits=16, bound=9,
+    group_size=2, groups=4, committee=5, threshold=1, rule=Rule.OUTLIER, mu_bps=2500, m_krum=0, min_accepted=3,
+    public_sums=True, reward=1, prover_fee=1, deposit=1, gas_price_cap=1, whitelist_root=bytes(32), register_blocks=9,
+    upload_blocks=10, settle_blocks=10,
+)  # fmt: skip
+
+
+class EchoMachine:
+    """Answers every complaint with one of its own, and remembers all it was fed."""
+
+    def __init__(self, seed: bytes) -> None:
+        self.view = SessionView(CONTEXT.session)
+        self.seed, self.fed = seed, 0
+
+    def chain(self, event: ev.ChainEvent) -> list[fx.Effect]:
+        self.view.apply(event)
+        if isinstance(event, ev.Registered):
+            return [fx.Remember("peer", event.data_owner), fx.Send(event.data_owner, self._message())]
+        return []
+
+    def receive(self, message: Message) -> list[fx.Effect]:
+        if isinstance(message, Complaint) and message.dealer == 6:
+            raise RemoteProtocolError("unlucky", message.sender.hex())
+        self.fed += 1
+        return [fx.Reply(self._message())]
+
+    def tick(self, block: int) -> list[fx.Effect]:
+        return [fx.Note("tick", (("block", block),))] if block % 10 == 0 else []
+
+    def status(self) -> dict[str, Any]:
+        return {"fed": self.fed}
+
+    def _message(self) -> Message:
+        return Complaint(OURS, self.seed[0])
+
+
+class FakeNet:
+    """Keeps what is sent; ``fail`` raises what a test wants."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.failures: list[Exception] = []
+
+    async def request(self, peer: bytes, protocol: str, data: bytes, *, deadline: float, max_reply: int) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append(data)
+        return b""
+
+
+def services(tmp_path: Path, net: FakeNet) -> Any:
+    return SimpleNamespace(
+        store=Store.open(tmp_path), net=net, log=structlog.get_logger(), events=EventLog(tmp_path / "e", node="t"),
+        compute=trio.CapacityLimiter(1), new_seed=lambda: b"\x05" * 32,
+    )  # fmt: skip
+
+
+EVENTS: list[ev.ChainEvent] = [
+    ev.SessionCreated(7, 3, PARAMS),
+    ev.PhaseChanged(7, 3, Phase.REGISTER, 12),
+    ev.Registered(7, 4, 0, PEER, b"\xb2" * 32, bytes(32)),
+]
+
+
+async def drive(made: Any, test: Callable[[SessionDriver], Any]) -> None:
+    driver = SessionDriver("data_owner", CONTEXT, made, EchoMachine)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            await settle(lambda: hasattr(driver, "machine"))
+            await test(driver)
+            nursery.cancel_scope.cancel()
+
+
+async def settle(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await trio.sleep(0.005)
+
+
+def complaint(dealer: int, sender: bytes = PEER) -> bytes:
+    return codec.encode(Complaint(sender, dealer), CONTEXT)
+
+
+async def test_a_restart_sends_the_same_bytes_again(tmp_path: Path) -> None:
+    net = FakeNet()
+    made = services(tmp_path, net)
+
+    async def first(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: len(net.sent) == 1)
+        await driver.on_message(b"\xb2" * 32, complaint(1))
+
+    await drive(made, first)
+    before = list(net.sent)
+
+    async def second(driver: SessionDriver) -> None:
+        await settle(lambda: len(net.sent) == 2)
+        assert driver.machine.status() == {"fed": 1}
+        driver.push_block(4, EVENTS)  # the chain is read again from the session's creation: nothing happens twice
+        driver.push_block(20, [])
+        await settle(lambda: any(kind == "tick" for _, kind, _ in made.store.inputs(7, "data_owner")))
+
+    made.new_seed = lambda: b"\x55" * 32  # a fresh seed must not replace the journaled one
+    await drive(made, second)
+    assert net.sent == before * 2
+
+
+async def test_a_fault_of_a_peer_is_not_journaled(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: bool(driver.machine.view.members))
+        with pytest.raises(RemoteProtocolError, match="unlucky"):
+            await driver.on_message(b"\xb2" * 32, complaint(6))
+        assert [kind for _, kind, _ in made.store.inputs(7, "data_owner")] == ["chain", "chain"]
+
+    await drive(made, test)
+
+
+async def test_strangers_wait_and_impostors_are_at_fault(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+
+    async def test(driver: SessionDriver) -> None:
+        with pytest.raises(PeerRefused, match="not-ready"):
+            await driver.on_message(b"\xb2" * 32, complaint(1))
+        driver.push_block(4, EVENTS)
+        await settle(lambda: bool(driver.machine.view.members))
+        with pytest.raises(RemoteProtocolError, match="wrong-sender"):
+            await driver.on_message(b"\xcc" * 32, complaint(1))
+        reply = await driver.on_message(b"\xb2" * 32, complaint(1))
+        assert codec.decode(reply, CONTEXT, codec.limits_for(PARAMS)) == Complaint(OURS, 5)
+
+    await drive(made, test)
+
+
+async def test_sending_goes_on_until_it_is_acknowledged(tmp_path: Path) -> None:
+    net = FakeNet()
+    net.failures = [PeerUnreachable(b"\xb2" * 32), PeerRefused("not-ready"), PeerRefused("busy")]
+
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: len(net.sent) == 1)
+
+    await drive(services(tmp_path, net), test)
+    assert net.failures == []
+
+
+async def test_a_session_that_is_over_for_the_receiver_ends_the_sending(tmp_path: Path) -> None:
+    net = FakeNet()
+    net.failures = [PeerRefused("session-over")]
+
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: not net.failures)
+        await trio.sleep(0.05)
+
+    await drive(services(tmp_path, net), test)
+    assert net.sent == []
+
+
+async def test_the_end_is_written_down(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+    driver = SessionDriver("data_owner", CONTEXT, made, EchoMachine)
+    driver.push_block(4, EVENTS)
+    driver.push_block(5, [ev.PhaseChanged(7, 5, Phase.FINISHED, 0)])
+    driver.push_block(6, [])
+    with trio.fail_after(5):
+        await driver.run()
+    assert driver.over
+    assert made.store.sessions() == [(7, "data_owner", {"done": True, "fed": 0})]
+
+
+async def test_another_value_in_the_safety_journal_stops_the_node(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+    made.store.record_once(7, "data_owner/peer", b"somebody else")
+    driver = SessionDriver("data_owner", CONTEXT, made, EchoMachine)
+    driver.push_block(4, EVENTS)
+    with trio.fail_after(5), pytest.RaisesGroup(pytest.RaisesExc(Exception, match="safety"), flatten_subgroups=True):
+        await driver.run()
