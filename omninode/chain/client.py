@@ -88,17 +88,17 @@ class ChainClient:
         answer = await self._post(json.dumps(body[0] if len(body) == 1 else body).encode())
         entries = [answer] if len(body) == 1 else answer
         if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-            raise RpcUnavailable(self.shown_url, f"answer to {requests[0][0]} is no JSON-RPC")
+            raise self._down(f"answer to {requests[0][0]} is no JSON-RPC")
         by_id = {entry.get("id"): entry for entry in entries}
         return [self._result(by_id.get(number), method) for number, (method, _) in enumerate(requests)]
 
     def _result(self, entry: Mapping[str, Any] | None, method: str) -> Any:
         if entry is None:
-            raise RpcUnavailable(self.shown_url, f"no answer to {method}")
+            raise self._down(f"no answer to {method}")
         if isinstance(error := entry.get("error"), dict):
             raise RpcError(method, int(error.get("code", 0)), str(error.get("message", "")), error.get("data"))
         if "result" not in entry:
-            raise RpcUnavailable(self.shown_url, f"answer to {method} is no JSON-RPC")
+            raise self._down(f"answer to {method} is no JSON-RPC")
         return entry["result"]
 
     async def _post(self, body: bytes) -> Any:
@@ -113,11 +113,7 @@ class ChainClient:
                 limits=httpx.Limits(max_connections=MAX_AT_ONCE, max_keepalive_connections=4, keepalive_expiry=30),
             )
         async with self._limiter:
-            try:
-                return await self._exchange(self._http, body)
-            except RpcUnavailable as error:
-                self.trouble = str(error)
-                raise
+            return await self._exchange(self._http, body)
 
     async def _exchange(self, http: httpx.AsyncClient, body: bytes) -> Any:
         import httpx
@@ -126,17 +122,22 @@ class ChainClient:
             with trio.fail_after(self._timeout):
                 response = await http.post(self._url, content=body)
         except trio.TooSlowError:
-            raise RpcUnavailable(self.shown_url, f"no answer within {self._timeout:g} s") from None
+            raise self._down(f"no answer within {self._timeout:g} s") from None
         except httpx.HTTPError as error:
-            raise RpcUnavailable(self.shown_url, str(error) or type(error).__name__) from error
+            raise self._down(str(error) or type(error).__name__) from error
         if response.status_code >= 500 or response.status_code == 429:
-            raise RpcUnavailable(self.shown_url, f"HTTP status {response.status_code}")
+            raise self._down(f"HTTP status {response.status_code}")
         try:
             answer = response.json()
         except ValueError:
-            raise RpcUnavailable(self.shown_url, f"HTTP status {response.status_code}, no JSON") from None
+            raise self._down(f"HTTP status {response.status_code}, no JSON") from None
         self.trouble = ""
         return answer
+
+    def _down(self, why: str) -> RpcUnavailable:
+        error = RpcUnavailable(self.shown_url, why)
+        self.trouble = str(error)
+        return error
 
     async def retry(self, call: Callable[[], Awaitable[T]], deadline_s: float, what: str = "call") -> T:
         """Repeat ``call`` with growing pauses while the RPC is unavailable. DeadlineExceeded names the last reason."""
@@ -158,7 +159,7 @@ class ChainClient:
         try:
             return parse(answer)
         except (KeyError, TypeError, ValueError) as error:
-            raise RpcUnavailable(self.shown_url, f"answer to {method} is nonsense: {error!r}") from None
+            raise self._down(f"answer to {method} is nonsense: {error!r}") from None
 
     async def chain_id(self) -> int:
         """The chain that the node serves."""
