@@ -1,4 +1,4 @@
-"""From a Python function to an object file, by Numba. Imported only where the cache has no machine code for a kernel."""
+"""From a Python function to an object file, by Numba. Imported only where the cache has no code for a kernel."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from types import FunctionType
 from typing import Any
 
 import numba
-from llvmlite import binding as llvm
-from numba import carray, types
 
 from protocols.fields.jit import Kind, Signature
-from protocols.fields.native import target_machine
+from protocols.fields.native import llvm, target_machine
+
+_types: Any = numba.types
+_carray: Any = vars(numba)["carray"]
 
 _LIBRARY_CALLS = frozenset({"memset", "memcpy", "memmove"})
 
@@ -31,14 +32,14 @@ def _entry(body: Any, signature: Signature) -> Any:
         sizes = [f"a{i}_{axis}" for axis in range(kind.dimensions)]
         names += [f"a{i}", *sizes]
         values.append(f"carray(a{i}, ({', '.join(sizes)},))" if sizes else f"a{i}")
-    scope: dict[str, Any] = {"body": body, "carray": carray}
+    scope: dict[str, Any] = {"body": body, "carray": _carray}
     exec(f"def entry({', '.join(names)}):\n    return body({', '.join(values)})", scope)
     return scope["entry"]
 
 
 def _numba_types(kind: Kind) -> list[Any]:
-    number = getattr(types, kind.word)
-    return [types.CPointer(number), *[types.intp] * kind.dimensions] if kind.dimensions else [number]
+    number = getattr(_types, kind.word)
+    return [_types.CPointer(number), *[_types.intp] * kind.dimensions] if kind.dimensions else [number]
 
 
 def _only(module: Any, name: str, symbol: str) -> None:
@@ -48,8 +49,8 @@ def _only(module: Any, name: str, symbol: str) -> None:
             item.name = symbol
         elif not item.is_declaration:
             item.linkage = "internal"
-    builder = llvm.create_pass_builder(target_machine(), llvm.create_pipeline_tuning_options())
-    passes = llvm.create_new_module_pass_manager()
+    builder = llvm().create_pass_builder(target_machine(), llvm().create_pipeline_tuning_options())
+    passes = llvm().create_new_module_pass_manager()
     passes.add_global_dead_code_eliminate_pass()
     passes.add_strip_dead_prototype_pass()
     passes.run(module, builder)
@@ -58,16 +59,16 @@ def _only(module: Any, name: str, symbol: str) -> None:
 def compile_kernel(function: FunctionType, signature: Signature, symbol: str, inlined_marker: str) -> bytes:
     """An object file that defines ``symbol`` and needs nothing from outside but the C library.
 
-    The symbol's type is ``signature.declaration``. TypeError if the kernel raises, allocates or calls the interpreter.
+    The symbol's type is ``signature.declaration``. TypeError if the kernel allocates or calls the interpreter.
     """
     body = numba.njit(error_model="numpy")(_inlining(function, inlined_marker))
     parameters = [t for kind in signature.arguments for t in _numba_types(kind)]
-    compiled = numba.njit(getattr(types, signature.result.word)(*parameters))(_entry(body, signature))
+    compiled = numba.njit(getattr(_types, signature.result.word)(*parameters))(_entry(body, signature))
     (result,) = compiled.overloads.values()
-    module = llvm.parse_assembly(result.library.get_llvm_str())
+    module = llvm().parse_assembly(result.library.get_llvm_str())
     _only(module, result.fndesc.llvm_func_name, symbol)
     needs = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
     if needs - _LIBRARY_CALLS:
-        raise TypeError(f"kernel {function.__qualname__} raises or allocates: it needs {sorted(needs)}")
+        raise TypeError(f"kernel {function.__qualname__} allocates or calls the interpreter: it needs {sorted(needs)}")
     code: bytes = target_machine().emit_object(module)
     return code

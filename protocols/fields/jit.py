@@ -1,11 +1,12 @@
 """Compiled kernels without a compiler in memory.
 
-A kernel is a Python function that Numba can compile. Numba runs only where a kernel is met for the first time: the machine code
-goes to the cache, and from then on a process needs llvmlite to load it and nothing else. That spares every daemon 90 MB
-and most of a second. Kernels are compiled or loaded when their module is imported, never in the middle of a session.
+A kernel is a Python function that Numba can compile. Numba runs only where a kernel is met for the first time: the
+machine code goes to the cache, and from then on a process needs llvmlite to load it and nothing else. That spares every
+daemon 85 MB and most of a second. Kernels are compiled or loaded when their module is imported, never in the middle of
+a session.
 
-A kernel sees contiguous arrays of the declared type, and nothing may go wrong in it: it cannot raise or allocate (refused
-when it is compiled), and, as always in compiled code, nobody watches its indices.
+A kernel sees contiguous arrays of the declared type. It cannot allocate or call the interpreter (refused when it is
+compiled); what it raises arrives as a RuntimeError; and, as always in compiled code, nobody watches its indices.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from protocols.fields import native
 
 _A = ParamSpec("_A")
 _R = TypeVar("_R")
+_INLINED = "__inlined_in_kernels__"
 _ffi: Any = import_module("cffi").FFI()
+_NO_EXCEPTION: Any = _ffi.new("void *[1]")  # the place for an exception that Numba wants; never read
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ FLOAT_CUBE_OUT = Kind("float64", 3, writable=True)
 class _Kernel:
     """Calls machine code; releases the interpreter lock while it runs."""
 
+    __name__: str
+
     def __init__(self, function: FunctionType, signature: Signature) -> None:
         update_wrapper(self, function)
         self._signature = signature
@@ -95,16 +99,10 @@ class _Kernel:
                 raise TypeError(f"{self.__name__} wants {kind}, not {value.dtype} of {value.ndim} dimensions")
             flat.append(_ffi.from_buffer(pointer, value, require_writable=kind.writable))
             flat.extend(value.shape)
-        result = _ffi.new("uint64_t[2]")
+        result = _ffi.new("uint64_t[1]")
         if self._call(result, _NO_EXCEPTION, *flat):
-            raise RuntimeError(f"kernel {self.__name__} failed")  # cannot be: what raises is not compiled
+            raise RuntimeError(f"kernel {self.__name__} failed")
         return None if self._signature.result is VOID else int(result[0])
-
-    __name__: str
-
-
-_INLINED = "__inlined_in_kernels__"
-_NO_EXCEPTION: Any = _ffi.new("void *[1]")
 
 
 def kernel(signature: Signature) -> Callable[[Callable[_A, _R]], Callable[_A, _R]]:
@@ -121,9 +119,6 @@ def kernel(signature: Signature) -> Callable[[Callable[_A, _R]], Callable[_A, _R
 
 
 def inlined(function: Callable[_A, _R]) -> Callable[_A, _R]:
-    """A helper that disappears into the kernels of the same file (a change there is noticed, elsewhere it would not be)."""
+    """A helper that disappears into the kernels of its own file: only there would a change of it be noticed."""
     setattr(function, _INLINED, True)
     return function
-
-
-Array = npt.NDArray[Any]

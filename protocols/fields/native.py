@@ -1,8 +1,9 @@
 """Machine code of kernels: found in the cache and loaded, or made by Numba, kept and loaded.
 
-The cache is $NUMBA_CACHE_DIR, or the __pycache__ beside the source, or ~/.cache/omninode, whichever can be written first. Like
-bytecode there, a cached object is trusted as the source is. Its name is a hash of all that it depends on: the file of the
-kernel, this package, versions, processor. It begins with a checksum, so that a torn file is made anew, not run.
+The cache is $NUMBA_CACHE_DIR, or the __pycache__ beside the source, or ~/.cache/omninode, whichever can be written
+first. Like bytecode there, a cached object is trusted as the source is. Its name is a hash of all that it depends on:
+the file of the kernel, this package, versions, processor. It begins with a checksum, so that a torn file is made anew,
+not run.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -25,7 +27,8 @@ _CHECKSUM_BYTES = 32
 
 
 @cache
-def _llvm() -> Any:
+def llvm() -> Any:
+    """llvmlite's binding, ready to make code for this processor."""
     binding = import_module("llvmlite.binding")
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
@@ -35,10 +38,10 @@ def _llvm() -> Any:
 @cache
 def target_machine() -> Any:
     """LLVM's description of this processor, for code that is made to stay in this process."""
-    llvm = _llvm()
-    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+    binding = llvm()
+    return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
+        cpu=binding.get_host_cpu_name(),
+        features=binding.get_host_cpu_features().flatten(),
         opt=3,
         codemodel="jitdefault",
         jit=True,
@@ -47,20 +50,20 @@ def target_machine() -> Any:
 
 @cache
 def _engine() -> Any:
-    return _llvm().create_mcjit_compiler(_llvm().parse_assembly(""), target_machine())
+    return llvm().create_mcjit_compiler(llvm().parse_assembly(""), target_machine())
 
 
 @cache
 def _surroundings() -> bytes:
     """Everything but the kernel's own file that decides what its machine code is."""
-    llvm = _llvm()
+    binding = llvm()
     here = Path(__file__).parent
     parts = [
         *(version(package) for package in ("numba", "llvmlite", "numpy")),
         sys.version,
-        llvm.get_process_triple(),
-        llvm.get_host_cpu_name(),
-        llvm.get_host_cpu_features().flatten(),
+        binding.get_process_triple(),
+        binding.get_host_cpu_name(),
+        binding.get_host_cpu_features().flatten(),
         *((here / name).read_text() for name in ("jit.py", "native.py", "compile.py")),
     ]
     return hashlib.sha256("\0".join(parts).encode()).digest()
@@ -70,7 +73,8 @@ def _directories(source: Path) -> Iterator[Path]:
     if configured := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(configured)
     yield source.parent / "__pycache__"
-    yield Path.home() / ".cache" / "omninode"
+    with suppress(RuntimeError):  # a user without a home
+        yield Path.home() / ".cache" / "omninode"
 
 
 def _read(path: Path) -> bytes | None:
@@ -110,6 +114,6 @@ def address(function: FunctionType, signature: Signature, inlined_marker: str) -
     parts = (_surroundings(), source, function.__qualname__.encode(), repr(signature).encode())
     symbol = "kernel_" + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
     code = _code(function, signature, symbol, inlined_marker)
-    _engine().add_object_file(_llvm().ObjectFileRef.from_data(code))
+    _engine().add_object_file(llvm().ObjectFileRef.from_data(code))
     _engine().finalize_object()
     return int(_engine().get_function_address(symbol))
