@@ -13,7 +13,7 @@ flock 9
 
 # A stamp holds its step's inputs. The path is one of them: a virtual environment cannot be moved.
 python_key() { { pwd && cat requirements.lock pyproject.toml; } | sha256sum; }
-node_key() { cat contracts/package.json contracts/package-lock.json | sha256sum; }
+node_key() { sha256sum <contracts/package-lock.json; }
 fresh() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 python_fresh() { [ -x .venv/bin/python ] && fresh $PYTHON_STAMP "$(python_key)"; }
 node_fresh() { fresh $NODE_STAMP "$(node_key)"; }
