@@ -8,7 +8,6 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 
 import "./Errors.sol";
 import {Gas} from "./Gas.sol";
-import {Grouping} from "./Grouping.sol";
 import {IDataMarket} from "./IDataMarket.sol";
 import {IProverRegistry} from "./IProverRegistry.sol";
 import {Money} from "./Money.sol";
@@ -96,7 +95,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc IDataMarket
     function postGroups(uint256 id, uint16[] calldata order) external {
         (Session storage s, uint256 units) = _begin(id, Phase.Groups);
-        Grouping.store(s, order);
+        Selection.store(s, order);
         emit GroupsDrawn(id, order, s.groupCount);
         _enter(id, s, Phase.Keys, block.number);
         s.credit(msg.sender, units + Gas.GROUPS + order.length * Gas.GROUPS_EACH);
@@ -168,7 +167,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         if (Sets.has(bits, index)) revert AlreadyDone(index);
         s.bitmaps[1][prover] = bits | (uint256(1) << index);
         emit ReceiptPosted(id, index, prover);
-        if (Sets.has(s.posted1, prover)) _slash(id, s, prover, 2);
+        if (Sets.has(s.posted1, prover)) units += _slash(id, s, prover, 2);
         if (_complete(s, 1, s.posted1)) units += _close(id, s, Phase.Delivered, block.number);
         if (units != 0) s.credit(msg.sender, units);
     }
@@ -187,11 +186,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
             BatchHeader(s.sets[2], passed, keccak256(abi.encodePacked(distances)), digest);
         bytes32 hash = Signatures.batchHash(id, header);
         Signatures.requireQuorum(s, _hashTypedDataV4(hash), signers, signatures);
-        uint256[16] memory masks = Grouping.members(s);
-        Grouping.requireReady(masks, passed, s.groupCount, header.validSet);
-        (bool output, uint256 selected) =
-            Selection.select(s.terms.rule, passed, s.groupCount, s.terms.muBps, s.terms.mKrum, distances);
-        uint256 accepted = header.validSet & Grouping.union(masks, selected);
+        (bool output, uint256 selected, uint256 accepted) = Selection.judge(s, passed, distances);
         s.batchHash = hash;
         s.feesDue = true;
         if (!output || Sets.size(accepted) < s.terms.minAccepted) {
@@ -203,7 +198,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
             emit BatchFinal(id, hash, passed, selected, accepted);
             _enter(id, s, Phase.Output, block.number);
         }
-        s.credit(msg.sender, units + _batchUnits(s, signatures.length, distances.length));
+        s.credit(msg.sender, units + Gas.batch(signatures.length, distances.length, s.registered));
     }
 
     // ---------------------------------------------------------------------------------------------- faults
@@ -233,11 +228,11 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
             if (Sets.has(forfeits, index)) emit DepositForfeited(id, uint16(index));
         }
         for (uint256 seat = 0; fresh >> seat != 0; ++seat) {
-            if (Sets.has(fresh, seat)) _slash(id, s, seat, 3);
+            if (Sets.has(fresh, seat)) units += _slash(id, s, seat, 3);
         }
         if (s.phase < Phase.Finished && s.attestations <= s.terms.threshold) {
             s.attestations += 1;
-            units += Gas.ATTEST + signatures.length * Gas.ATTEST_SIGNATURE;
+            units += Gas.attest(signatures.length);
         }
         if (units != 0) s.credit(msg.sender, units);
         _send(BURN, Sets.size(forfeits) * s.terms.deposit);
@@ -259,7 +254,8 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         uint8 seat = s.accounts[who].seat;
         if (seat == 0) revert NotInCommittee(who);
         if (Signatures.signer(_hashTypedDataV4(hashB), sigB) != who) revert BadSignature(seat - 1);
-        if (!_slash(id, s, seat - 1, 1)) revert AlreadySlashed(seat - 1);
+        if (Sets.has(s.slashed, seat - 1)) revert AlreadySlashed(seat - 1);
+        units += _slash(id, s, seat - 1, 1);
         if (units != 0) s.credit(msg.sender, units);
     }
 
@@ -353,11 +349,6 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         uint16 place = s.accounts[who].place;
         if (place == 0) revert NotDataOwner(who);
         return place - 1;
-    }
-
-    function _batchUnits(Session storage s, uint256 signatures, uint256 distances) private view returns (uint256) {
-        return Gas.BATCH + signatures * Gas.BATCH_SIGNATURE + distances * Gas.BATCH_DISTANCE
-            + s.registered * Gas.BATCH_OWNER;
     }
 
     /// @dev Named data owners of U that still have a deposit here.

@@ -48,8 +48,7 @@ library Grouping {
         Sets.requireWithin(passed, groupCount);
         for (uint256 r = 0; r < groupCount; ++r) {
             if (!Sets.has(passed, r)) continue;
-            uint256 threshold = Sets.size(masks[r]) / 2 + 1;
-            if (threshold < 2) threshold = 2;
+            uint256 threshold = Sets.size(masks[r]) / 2 + 1; // at least 2: no group is smaller than 2
             if (Sets.size(masks[r] & valid) < threshold) revert GroupNotReady(r);
         }
     }

@@ -87,22 +87,23 @@ abstract contract SessionMachine is IDataMarket {
     }
 
     /// @dev The end of a phase in which many take part: Keys, Bundles, Upload, Delivered or Valid.
-    function _close(uint256 id, Session storage s, Phase phase, uint256 when) internal returns (uint256) {
+    function _close(uint256 id, Session storage s, Phase phase, uint256 when) internal returns (uint256 units) {
         if (phase == Phase.Keys) return _enter(id, s, Phase.Bundles, when);
         if (phase == Phase.Bundles) {
-            if (_fix(id, s, 0) == 0) return _abort(id, s, "no complete data owner", when);
-            return _enter(id, s, Phase.Upload, when);
+            units = _fix(id, s, 0);
+            if (s.sets[0] == 0) return units + _abort(id, s, "no complete data owner", when);
+            return units + _enter(id, s, Phase.Upload, when);
         }
         if (phase == Phase.Upload) {
             s.windowStart = uint32(when);
             return _enter(id, s, Phase.Delivered, when);
         }
-        _fix(id, s, phase == Phase.Delivered ? 1 : 2);
         if (phase == Phase.Delivered) {
+            units = _fix(id, s, 1);
             s.closing = uint32(when);
-            return _enter(id, s, Phase.Query, when);
+            return units + _enter(id, s, Phase.Query, when);
         }
-        return _enter(id, s, Phase.Batch, when);
+        return _fix(id, s, 2) + _enter(id, s, Phase.Batch, when);
     }
 
     /// @dev Sets the beacon of the phase, if one is due: in a later block than the one that closed the phase before.
@@ -141,13 +142,13 @@ abstract contract SessionMachine is IDataMarket {
     }
 
     /// @dev Slashes those that posted nothing and fixes the set: n - t bitmaps, and the commitment that goes with it.
-    function _fix(uint256 id, Session storage s, uint8 kind) private returns (uint256 bits) {
+    function _fix(uint256 id, Session storage s, uint8 kind) private returns (uint256 units) {
         uint256 posted = _posted(s, kind);
-        bits = _agreedSet(s, kind, posted);
+        uint256 bits = _agreedSet(s, kind, posted);
         s.sets[kind] = bits;
         uint256 silent = Sets.full(s.terms.committee) & ~posted;
         for (uint256 seat = 0; silent >> seat != 0; ++seat) {
-            if (Sets.has(silent, seat)) _slash(id, s, seat, 0);
+            if (Sets.has(silent, seat)) units += _slash(id, s, seat, 0);
         }
         emit SetFixed(id, kind, bits);
     }
@@ -174,14 +175,15 @@ abstract contract SessionMachine is IDataMarket {
         else s.posted2 = uint16(posted);
     }
 
-    /// @dev At most once per prover and session. Returns whether it was slashed now.
-    function _slash(uint256 id, Session storage s, uint256 seat, uint8 reason) internal returns (bool) {
-        if (Sets.has(s.slashed, seat)) return false;
+    /// @dev At most once per prover and session. Returns the gas units owed for it: none after the end, when what is
+    /// left of the budget is the owner's already.
+    function _slash(uint256 id, Session storage s, uint256 seat, uint8 reason) internal returns (uint256) {
+        if (Sets.has(s.slashed, seat)) return 0;
         s.slashed |= uint16(1 << seat);
         address who = s.committee[seat];
         emit ProverSlashed(id, who, reason);
         REGISTRY.slash(who, id);
-        return true;
+        return s.phase < Phase.Finished ? Gas.SLASH : 0;
     }
 
     function _enter(uint256 id, Session storage s, Phase phase, uint256 when) internal returns (uint256) {
@@ -190,7 +192,7 @@ abstract contract SessionMachine is IDataMarket {
         uint256 deadline = Timeline.deadlineOf(s, phase);
         s.deadline = SafeCast.toUint32(deadline);
         emit PhaseChanged(id, phase, uint64(deadline));
-        return Gas.CLOSE;
+        return Gas.close(s.terms.committee);
     }
 
     function _finish(uint256 id, Session storage s, uint256 when) internal returns (uint256) {

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import "../src/Errors.sol";
+import {Gas} from "../src/Gas.sol";
+import {IDataMarket} from "../src/IDataMarket.sol";
+import {Terms} from "../src/Terms.sol";
+import {MarketBase} from "./base/MarketBase.sol";
+
+contract CreationTest is MarketBase {
+    uint256 private constant FIELD = 2 ** 64 - 2 ** 32 + 1;
+
+    function refuse(IDataMarket.Params memory p, bytes memory why) private {
+        vm.deal(model, 1e30);
+        uint256 value = market.requiredEscrow(p);
+        vm.expectRevert(why);
+        vm.prank(model);
+        market.createSession{value: value}(p);
+    }
+
+    function accept(IDataMarket.Params memory p) private {
+        isPhase(create(p), IDataMarket.Phase.Committee);
+    }
+
+    function testCreated() public {
+        IDataMarket.Params memory p = terms();
+        uint256 value = market.requiredEscrow(p);
+        vm.expectEmit(true, true, true, true, address(market));
+        emit IDataMarket.SessionCreated(1, model, p.docDigest);
+        vm.expectEmit(true, true, true, true, address(market));
+        emit IDataMarket.PhaseChanged(1, IDataMarket.Phase.Committee, uint64(height + 15));
+        vm.prank(model);
+        eq(market.createSession{value: value}(p), 1, "first id");
+        IDataMarket.SessionView memory v = view_(1);
+        eq(v.owner, model, "owner");
+        eq(v.createdBlock, height, "created");
+        eq(v.phaseStart, height, "phase start");
+        eq(v.deadline, height + 15, "deadline");
+        eq(v.escrow, value, "escrow");
+        eq(address(market).balance, value, "balance");
+        eq(market.sessionCount(), 1, "count");
+        eq(market.committeeOf(1).length, 0, "no committee yet");
+        eq(market.dataOwnersOf(1).length, 0, "no data owners yet");
+        ok(keccak256(abi.encode(market.params(1))) == keccak256(abi.encode(p)), "params");
+    }
+
+    function testEscrow() public view {
+        IDataMarket.Params memory p = terms();
+        eq(market.requiredEscrow(p), 1 ether + 5 * 0.01 ether + this.worstCase(p) * 2 gwei, "escrow");
+        p.gasPriceCap = 0;
+        eq(market.requiredEscrow(p), 1.05 ether, "without gas");
+    }
+
+    function worstCase(IDataMarket.Params calldata p) external pure returns (uint256) {
+        return Gas.worstCase(p);
+    }
+
+    function testWrongValue() public {
+        IDataMarket.Params memory p = terms();
+        uint256 value = market.requiredEscrow(p);
+        vm.startPrank(model);
+        vm.expectRevert(abi.encodeWithSelector(WrongValue.selector, value - 1, value));
+        market.createSession{value: value - 1}(p);
+        vm.expectRevert(abi.encodeWithSelector(WrongValue.selector, value + 1, value));
+        market.createSession{value: value + 1}(p);
+        vm.stopPrank();
+    }
+
+    function testModeAndRule() public {
+        IDataMarket.Params memory p = terms();
+        p.mode = 1;
+        refuse(p, abi.encodeWithSelector(BadMode.selector, 1));
+        p.mode = 0;
+        p.rule = 4;
+        refuse(p, abi.encodeWithSelector(BadRule.selector, 4));
+    }
+
+    function testSizes() public {
+        IDataMarket.Params memory p = terms();
+        p.rule = 0;
+        (p.groups, p.groupSize) = (0, 3);
+        refuse(p, abi.encodeWithSelector(BadSizes.selector, 3, 0));
+        (p.groups, p.groupSize) = (17, 3);
+        refuse(p, abi.encodeWithSelector(BadSizes.selector, 3, 17));
+        (p.groups, p.groupSize) = (4, 1);
+        refuse(p, abi.encodeWithSelector(BadSizes.selector, 1, 4));
+        (p.groups, p.groupSize) = (4, 33);
+        refuse(p, abi.encodeWithSelector(BadSizes.selector, 33, 4));
+        (p.groups, p.groupSize) = (16, 17);
+        refuse(p, abi.encodeWithSelector(BadSizes.selector, 17, 16));
+        p.bound = 65536;
+        (p.groups, p.groupSize) = (16, 16);
+        accept(p);
+        (p.groups, p.groupSize) = (8, 32);
+        accept(p);
+        (p.groups, p.groupSize) = (1, 3);
+        accept(p);
+    }
+
+    function testCommittee() public {
+        for (uint256 i = 5; i < 16; ++i) {
+            enlist(i);
+        }
+        IDataMarket.Params memory p = terms();
+        (p.committee, p.threshold) = (4, 1);
+        refuse(p, abi.encodeWithSelector(BadCommittee.selector, 4, 1));
+        (p.committee, p.threshold) = (8, 2);
+        refuse(p, abi.encodeWithSelector(BadCommittee.selector, 8, 2));
+        (p.committee, p.threshold) = (5, 0);
+        refuse(p, abi.encodeWithSelector(BadCommittee.selector, 5, 0));
+        (p.committee, p.threshold) = (17, 4);
+        refuse(p, abi.encodeWithSelector(BadCommittee.selector, 17, 4));
+        (p.committee, p.threshold) = (255, 255);
+        refuse(p, abi.encodeWithSelector(BadCommittee.selector, 255, 255));
+        (p.committee, p.threshold) = (16, 3);
+        accept(p);
+    }
+
+    function testRuleNeedsGroups() public {
+        IDataMarket.Params memory p = terms();
+        p.muBps = 10000;
+        refuse(p, abi.encodeWithSelector(BadMu.selector, 10000));
+        p.muBps = 5000;
+        refuse(p, abi.encodeWithSelector(TooFewGroups.selector, 4, 5));
+        p.rule = 0;
+        accept(p);
+        (p.rule, p.muBps) = (3, 2500);
+        refuse(p, abi.encodeWithSelector(BadMKrum.selector, 0, 1));
+        p.mKrum = 2;
+        refuse(p, abi.encodeWithSelector(BadMKrum.selector, 2, 1));
+        p.mKrum = 1;
+        accept(p);
+        (p.rule, p.mKrum) = (2, 0);
+        accept(p);
+    }
+
+    function testMinAccepted() public {
+        IDataMarket.Params memory p = terms();
+        p.minAccepted = 2;
+        refuse(p, abi.encodeWithSelector(BadMinAccepted.selector, 2));
+        p.minAccepted = 13;
+        refuse(p, abi.encodeWithSelector(BadMinAccepted.selector, 13));
+        p.minAccepted = 12;
+        accept(p);
+    }
+
+    function testWindows() public {
+        IDataMarket.Params memory p = terms();
+        (p.registerBlocks, p.uploadBlocks, p.settleBlocks) = (2, 10, 10);
+        refuse(p, abi.encodeWithSelector(WindowTooShort.selector, 2, 10, 10));
+        (p.registerBlocks, p.uploadBlocks, p.settleBlocks) = (3, 9, 10);
+        refuse(p, abi.encodeWithSelector(WindowTooShort.selector, 3, 9, 10));
+        (p.registerBlocks, p.uploadBlocks, p.settleBlocks) = (3, 10, 9);
+        refuse(p, abi.encodeWithSelector(WindowTooShort.selector, 3, 10, 9));
+        p.settleBlocks = 101;
+        refuse(p, abi.encodeWithSelector(SettleTooLong.selector, 101, 100));
+        p.settleBlocks = 10;
+        accept(p);
+    }
+
+    function testDimensionAndReward() public {
+        IDataMarket.Params memory p = terms();
+        p.dimension = 4095;
+        refuse(p, abi.encodeWithSelector(BadDimension.selector, 4095));
+        p.publicSums = true;
+        accept(p);
+        p.dimension = 0;
+        refuse(p, abi.encodeWithSelector(BadDimension.selector, 0));
+        p = terms();
+        p.dimension = 4096;
+        accept(p);
+        p.reward = 0;
+        refuse(p, abi.encodeWithSelector(BadReward.selector, 0));
+        p.reward = 1;
+        accept(p);
+    }
+
+    function testFieldFit() public {
+        IDataMarket.Params memory p = terms();
+        p.bound = 0;
+        refuse(p, abi.encodeWithSelector(BadBound.selector, 0));
+        p.bound = type(uint64).max;
+        refuse(p, abi.encodeWithSelector(BadBound.selector, type(uint64).max));
+    }
+
+    /// @dev Exactly the largest bound that leaves room for the norm of a group's sum is accepted.
+    function testFuzzFieldFit(uint64 bound, uint16 groupSize) public {
+        IDataMarket.Params memory p = terms();
+        p.groupSize = uint16(bound % 7 + 2 > 2 ? groupSize % 31 + 2 : 2);
+        p.bound = uint64(bound % 2 ** 31);
+        uint256 most = 2 * uint256(p.groupSize) - 1;
+        bool fits = p.bound != 0 && 2 * (most * p.bound) ** 2 < FIELD && 2 * 87 * 4 * uint256(p.groupSize) * p.bound / 10 < FIELD / 2;
+        if (fits) accept(p);
+        else refuse(p, abi.encodeWithSelector(BadBound.selector, p.bound));
+    }
+
+    function testNeedsProvers() public {
+        vm.prank(vm.addr(PROVER_KEY));
+        registry.requestExit();
+        refuse(terms(), abi.encodeWithSelector(TooFewProvers.selector, 4, 5));
+    }
+
+    function testUnknownSession() public {
+        vm.expectRevert(abi.encodeWithSelector(UnknownSession.selector, 1));
+        market.poke(1);
+        vm.expectRevert(abi.encodeWithSelector(UnknownSession.selector, 0));
+        market.claim(0);
+    }
+
+    /// @dev No terms, however odd, make the arithmetic of creation panic or the escrow wrap.
+    function testFuzzTermsNeverPanic(IDataMarket.Params memory p) public {
+        p.mode = 0;
+        p.rule %= 4;
+        (bool done, bytes memory why) = address(this).call(abi.encodeCall(this.tryTerms, (p)));
+        ok(done || bytes4(why) != bytes4(keccak256("Panic(uint256)")), "panic");
+    }
+
+    function tryTerms(IDataMarket.Params calldata p) external pure {
+        Terms.check(p);
+        (uint256 total,) = Terms.escrow(p);
+        ok(total >= p.reward, "escrow");
+    }
+}

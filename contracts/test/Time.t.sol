@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IDataMarket} from "../src/IDataMarket.sol";
+import {MarketBase} from "./base/MarketBase.sol";
+
+/// @dev By time alone, from every state, everybody gets back what is theirs.
+contract TimeTest is MarketBase {
+    function testFuzzFromEveryState(uint8 target, uint8 more, bool poked) public {
+        IDataMarket.Phase until = IDataMarket.Phase(bound(target, 1, 12));
+        uint256 id = started(terms(), until);
+        if (until == IDataMarket.Phase.Register) joinMany(id, more % 12);
+        if (until == IDataMarket.Phase.Keys) commitShares(id, more % 12);
+        if (until == IDataMarket.Phase.Upload) commitUpload(id, more % 12);
+        if (until == IDataMarket.Phase.Bundles) post(id, more % 5, 0, all(id));
+        if (until == IDataMarket.Phase.Delivered) post(id, more % 5, 1, all(id));
+        if (until == IDataMarket.Phase.Valid) post(id, more % 5, 2, all(id));
+        mine(200);
+        if (poked) market.poke(id);
+        uint256 count = view_(id).registered;
+        for (uint256 i = 0; i < count; ++i) {
+            ok(claim(id, dataOwner(i)) >= 0.05 ether, "deposit");
+        }
+        uint256 paid = claim(id, model);
+        isPhase(id, until == IDataMarket.Phase.Output ? IDataMarket.Phase.Finished : IDataMarket.Phase.Aborted);
+        if (until != IDataMarket.Phase.Output) ok(paid >= 1.05 ether, "reward and fees");
+        claimAll(id);
+        eq(address(market).balance, 0, "nothing stays");
+        address[] memory committee = market.committeeOf(id);
+        for (uint256 seat = 0; seat < committee.length; ++seat) {
+            eq(registry.prover(committee[seat]).locks, 0, "unlocked");
+        }
+    }
+
+    /// @dev Every deadline, as MARKET's three windows give them: 15 / 20 / 25 blocks.
+    function testDeadlines() public {
+        uint256 id = create(terms());
+        deadline(id, height + 15);
+        walk(id, IDataMarket.Phase.Register);
+        deadline(id, height + 15);
+        walk(id, IDataMarket.Phase.Draw);
+        deadline(id, height + 25);
+        walk(id, IDataMarket.Phase.Groups);
+        uint256 start = height;
+        mine(1);
+        deadline(id, start + 4);
+        walk(id, IDataMarket.Phase.Keys);
+        deadline(id, start + 8);
+        walk(id, IDataMarket.Phase.Bundles);
+        deadline(id, start + 12);
+        mine(1);
+        walk(id, IDataMarket.Phase.Upload);
+        deadline(id, start + 20);
+        walk(id, IDataMarket.Phase.Delivered);
+        start = height;
+        mine(1);
+        deadline(id, start + 5);
+        walk(id, IDataMarket.Phase.Query);
+        deadline(id, start + 7);
+        walk(id, IDataMarket.Phase.Valid);
+        deadline(id, start + 12);
+        walk(id, IDataMarket.Phase.Batch);
+        deadline(id, start + 25);
+        mine(9);
+        walk(id, IDataMarket.Phase.Output);
+        deadline(id, height + 25);
+        walk(id, IDataMarket.Phase.Finished);
+        deadline(id, 0);
+    }
+
+    function deadline(uint256 id, uint256 expected) private view {
+        eq(view_(id).deadline, expected, "deadline");
+    }
+
+    /// @dev The shortest windows that creation accepts can be walked, every phase to its last block.
+    function testShortestWindows() public {
+        IDataMarket.Params memory p = terms();
+        (p.registerBlocks, p.uploadBlocks, p.settleBlocks) = (3, 10, 10);
+        uint256 id = create(p);
+        while (phase(id) < IDataMarket.Phase.Finished) {
+            IDataMarket.Phase before = phase(id);
+            uint256 last = view_(id).deadline;
+            bool byPoke = before == IDataMarket.Phase.Committee || before == IDataMarket.Phase.Draw
+                || before == IDataMarket.Phase.Query;
+            if (byPoke) last -= 1; // the step mines one block
+            if (height < last) mine(last - height);
+            step(id);
+            ok(phase(id) > before && phase(id) != IDataMarket.Phase.Aborted, "on time");
+        }
+    }
+
+    /// @dev One poke, however late, applies everything that the clock decided.
+    function testManyPhasesAtOnce() public {
+        uint256 id = started(terms(), IDataMarket.Phase.Upload);
+        commitUpload(id, 0);
+        mine(100);
+        market.poke(id);
+        isPhase(id, IDataMarket.Phase.Aborted);
+        eq(BURN.balance, 5 * STAKE, "all were silent in Delivered");
+    }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IDataMarket} from "../../src/IDataMarket.sol";
+import {Sets} from "../../src/Sets.sol";
+import {MarketBase} from "./MarketBase.sol";
+
+/// @dev What the fuzzer may do: several sessions at once, honest steps in which some take part and some do not, time,
+/// faults, claims at any moment, and calls in the wrong phase. It keeps its own account of what each claim paid.
+contract Handler is MarketBase {
+    uint256 public claims; // wei paid out
+    uint256 public burnedDeposits;
+    bool public paidTwice;
+    mapping(uint256 id => mapping(address who => uint256)) public received;
+    mapping(uint256 id => mapping(address who => bool)) public claimedWage;
+
+    constructor() {
+        setUp();
+        for (uint256 i = 5; i < 7; ++i) {
+            enlist(i);
+        }
+    }
+
+    function sessions() public view returns (uint256) {
+        return market.sessionCount();
+    }
+
+    function pick(uint256 seed) private returns (uint256 id) {
+        vm.roll(height);
+        if (market.sessionCount() == 0) open(seed);
+        id = 1 + seed % market.sessionCount();
+    }
+
+    function open(uint256 seed) public {
+        vm.roll(height);
+        if (market.sessionCount() >= 3 || registry.drawableCount() < 5) return;
+        IDataMarket.Params memory p = terms();
+        p.rule = uint8(seed % 3);
+        p.reward = uint128(1 + (seed >> 8) % 1 ether);
+        p.proverFee = uint128((seed >> 80) % 0.1 ether);
+        p.deposit = uint128((seed >> 160) % 0.1 ether);
+        p.gasPriceCap = uint64((seed >> 230) % 3 gwei);
+        if (seed % 5 == 0) p.minAccepted = 9;
+        create(p);
+    }
+
+    function pass(uint256 seed) public {
+        vm.roll(height);
+        mine(1 + seed % 4);
+    }
+
+    function late(uint256 seed) public {
+        uint256 id = pick(seed);
+        if (phase(id) < IDataMarket.Phase.Finished) expire(id);
+    }
+
+    function poke(uint256 seed) public {
+        uint256 id = pick(seed);
+        mine(1);
+        vm.prank(model);
+        market.poke(id);
+    }
+
+    /// @dev The step of the present phase, by those in `crowd`.
+    function crowd(uint256 seed, uint256 members) public {
+        uint256 id = pick(seed);
+        if (height > view_(id).deadline) market.poke(id);
+        if (seed % 3 != 0) members = type(uint256).max; // mostly everybody
+        IDataMarket.Phase now_ = phase(id);
+        if (now_ == IDataMarket.Phase.Register || now_ == IDataMarket.Phase.Keys || now_ == IDataMarket.Phase.Upload) {
+            for (uint256 i = 0; i < 12 && phase(id) == now_; ++i) {
+                if (Sets.has(members, i)) try this.personal(id, i) {} catch {}
+            }
+        } else if (kindOf(now_) < 3) {
+            for (uint256 seat = 0; seat < 5 && phase(id) == now_; ++seat) {
+                uint256 bits = all(id) & (uint256(keccak256(abi.encode(members, seat))) | members | 0xf0f);
+                if (Sets.has(members, seat)) try this.postAs(id, seat, kindOf(now_), bits) {} catch {}
+            }
+        } else if (now_ == IDataMarket.Phase.Batch) {
+            uint256 passed = ready(id);
+            postBatch(id, passed, zeros(passed));
+        } else if (now_ < IDataMarket.Phase.Finished) {
+            step(id);
+        }
+    }
+
+    /// @dev A few steps in which everybody does what it should, so that runs reach the late phases.
+    function honest(uint256 seed) public {
+        uint256 id = pick(seed);
+        for (uint256 i = 0; i < 2 + seed % 4; ++i) {
+            IDataMarket.Phase now_ = phase(id);
+            if (now_ >= IDataMarket.Phase.Output) return;
+            if (height > view_(id).deadline) market.poke(id);
+            else crowd(id, type(uint256).max);
+        }
+    }
+
+    function kindOf(IDataMarket.Phase now_) private pure returns (uint8) {
+        if (now_ == IDataMarket.Phase.Bundles) return 0;
+        if (now_ == IDataMarket.Phase.Delivered) return 1;
+        return now_ == IDataMarket.Phase.Valid ? 2 : 3;
+    }
+
+    function personal(uint256 id, uint256 i) external {
+        IDataMarket.Phase now_ = phase(id);
+        if (now_ == IDataMarket.Phase.Register) join(id, i);
+        address[] memory owners = market.dataOwnersOf(id);
+        if (now_ == IDataMarket.Phase.Register || i >= owners.length) return;
+        vm.prank(owners[i]);
+        if (now_ == IDataMarket.Phase.Keys) market.commitShares(id, "root");
+        else market.commitUpload(id, uploadRoot(i));
+    }
+
+    function postAs(uint256 id, uint256 seat, uint8 kind, uint256 bits) external {
+        post(id, seat, kind, bits);
+    }
+
+    function ready(uint256 id) private view returns (uint256 passed) {
+        uint16[] memory order = orderOf(id);
+        IDataMarket.SessionView memory v = view_(id);
+        for (uint256 r = 0; r < v.groupCount; ++r) {
+            uint256 end = r + 1 == v.groupCount ? v.registered : 3 * r + 3;
+            uint256 count;
+            for (uint256 i = 3 * r; i < end; ++i) {
+                if (Sets.has(v.sets[2], order[i])) ++count;
+            }
+            if (count >= (end - 3 * r) / 2 + 1) passed |= 1 << r;
+        }
+    }
+
+    function receipts(uint256 seed, uint8 index, uint8 seat) public {
+        uint256 id = pick(seed);
+        if (phase(id) != IDataMarket.Phase.Delivered) return;
+        address[] memory owners = market.dataOwnersOf(id);
+        index %= uint8(owners.length);
+        seat %= 5;
+        bytes memory signature =
+            signAs(market.committeeOf(id)[seat], receiptStruct(id, owners[index], uploadRoot(index), seat));
+        market.postReceipt(id, index, seat, signature);
+    }
+
+    function accuse(uint256 seed, uint8 seat, uint256 owners) public {
+        uint256 id = pick(seed);
+        IDataMarket.SessionView memory v = view_(id);
+        if (v.phase < IDataMarket.Phase.Batch) return;
+        uint256 before = v.silentOwners;
+        attest(id, seed % 2 == 0 ? 0 : 1 << (seat % 5), owners & v.sets[2]);
+        burnedDeposits += Sets.size(view_(id).silentOwners & ~before) * market.params(id).deposit;
+    }
+
+    function signTwice(uint256 seed, uint8 seat) public {
+        uint256 id = pick(seed);
+        if (view_(id).phase < IDataMarket.Phase.Batch) return;
+        IDataMarket.BatchHeader memory a = header(id, 15, zeros(15));
+        IDataMarket.BatchHeader memory b = header(id, 7, zeros(7));
+        address who = market.committeeOf(id)[seat % 5];
+        bytes memory sa = signAs(who, batchStruct(id, a));
+        bytes memory sb = signAs(who, batchStruct(id, b));
+        market.slashDoubleSign(id, a, sa, b, sb);
+    }
+
+    function acknowledge(uint256 seed) public {
+        uint256 id = pick(seed);
+        if (phase(id) != IDataMarket.Phase.Output) return;
+        vm.prank(model);
+        market.acknowledge(id);
+    }
+
+    function take(uint256 seed, uint256 whom) public {
+        uint256 id = pick(seed);
+        address[] memory who = everybody(id);
+        takeFor(id, who[whom % who.length]);
+    }
+
+    /// @dev Claims, twice if the first goes through, and books what it paid. Wages come once; the owner may take more
+    /// when a fee is withheld later, up to its rest.
+    function takeFor(uint256 id, address who) public returns (uint256 amount) {
+        uint256 before = who.balance;
+        vm.prank(who);
+        market.claim(id);
+        amount = who.balance - before;
+        claims += amount;
+        received[id][who] += amount;
+        if (market.owed(id, who) != 0) paidTwice = true;
+        vm.prank(who);
+        try market.claim(id) {
+            paidTwice = true;
+        } catch {}
+    }
+
+    function restock(uint256 seed) public {
+        vm.roll(height);
+        address who = vm.addr(PROVER_KEY + seed % 7);
+        if (registry.prover(who).stake < STAKE) {
+            vm.deal(who, 10 ether);
+            vm.prank(who);
+            registry.register{value: STAKE}(bytes32(seed % 7 + 1), bytes32(seed % 7 + 1));
+        }
+    }
+
+    function nonsense(uint256 seed, uint256 bits) public {
+        uint256 id = pick(seed);
+        if (seed % 4 == 0) market.commitUpload(id, bytes32(bits));
+        else if (seed % 4 == 1) market.postBitmap(id, uint8(bits), bits);
+        else if (seed % 4 == 2) market.postGroups(id, new uint16[](bits % 20));
+        else market.postBatch(id, bits, new uint256[](0), 0, bits, new bytes[](0));
+    }
+
+    // ------------------------------------------------------------------------------------------- for the invariants
+
+    function marketBalance() public view returns (uint256) {
+        return address(market).balance;
+    }
+
+    function escrows() public view returns (uint256 total) {
+        for (uint256 id = 1; id <= market.sessionCount(); ++id) {
+            total += view_(id).escrow;
+        }
+    }
+
+    /// @dev For a session that is over: everything owed to anybody.
+    function owedInAll(uint256 id) public view returns (uint256 total) {
+        address[] memory who = everybody(id);
+        for (uint256 i = 0; i < who.length; ++i) {
+            total += market.owed(id, who[i]);
+        }
+    }
+
+    function sessionOf(uint256 id) public view returns (IDataMarket.SessionView memory) {
+        return view_(id);
+    }
+
+    /// @dev Time runs out and everybody claims, in any order.
+    function end(uint256 seed) public {
+        vm.roll(height);
+        mine(500);
+        for (uint256 id = 1; id <= market.sessionCount(); ++id) {
+            market.poke(id);
+            address[] memory who = everybody(id);
+            for (uint256 i = 0; i < who.length; ++i) {
+                address one = who[(i + seed) % who.length];
+                if (market.owed(id, one) != 0) takeFor(id, one);
+            }
+        }
+    }
+}
