@@ -28,6 +28,7 @@ from omninode.config_schema import (
     Wallet,
     all_keys,
     keys_of,
+    split,
     variable_of,
 )  # fmt: skip
 from omninode.config_values import convert, convert_text
@@ -64,7 +65,7 @@ class Config:
         """(section.key, value, origin) of every setting, for ``config show --origin``."""
         found = []
         for dotted in all_keys():
-            section, name = dotted.split(".", 1)
+            section, name = split(dotted)
             found.append((dotted, getattr(getattr(self, section), name), self.origins.get(dotted, "default")))
         return found
 
@@ -100,7 +101,7 @@ def _build(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The sections: defaults in place of what is not in ``values``, paths made absolute."""
     chosen: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for dotted, value in {**values, "node.data_dir": values.get("node.data_dir") or "."}.items():
-        section, name = dotted.split(".", 1)
+        section, name = split(dotted)
         if keys_of(section)[name].metadata["path"] and value:
             value = os.path.normpath(path.parent / Path(value).expanduser())
         chosen[section][name] = value
@@ -146,7 +147,7 @@ def _put(dotted: str, value: Any, place: str, converter: Any, values: dict[str, 
     if dotted not in all_keys():
         raise ConfigError(f"{place}: there is no setting {dotted}", _suggest(dotted))
     try:
-        values[dotted] = converter(*dotted.split(".", 1), value)
+        values[dotted] = converter(*split(dotted), value)
     except ValueError as error:
         raise ConfigError(f"{place}: {dotted} {error}") from error
     origins[dotted] = place
@@ -155,7 +156,7 @@ def _put(dotted: str, value: Any, place: str, converter: Any, values: dict[str, 
 def _suggest(dotted: str) -> str:
     """The setting that was probably meant: the nearest one, or the same name in another section."""
     section, _, name = dotted.partition(".")
-    elsewhere = [key for key in all_keys() if key.split(".", 1)[1] == name]
+    elsewhere = [key for key in all_keys() if split(key)[1] == name]
     within = [f"{section}.{key}" for key in difflib.get_close_matches(name, _names(section), n=1)]
     near = within or elsewhere
     if not near and section not in SECTIONS:
@@ -169,7 +170,7 @@ def _suggest_loose(word: str) -> str:
     near = difflib.get_close_matches(word, SECTIONS, n=1)
     if near:
         return f"did you mean [{near[0]}]?"
-    inside = [key for key in all_keys() if key.split(".", 1)[1] == word]
+    inside = [key for key in all_keys() if split(key)[1] == word]
     return f"did you mean {inside[0]}?" if inside else f"the sections are {', '.join(SECTIONS)}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from omninode.config_schema import SECTIONS, all_keys, keys_of
+from omninode.config_schema import SECTIONS, all_keys, keys_of, split
 from omninode.config_values import convert, format_value, format_wei
 from omninode.errors import ConfigError, disk_error
 
@@ -80,7 +80,7 @@ def render_checked(values: Mapping[str, Any]) -> str:
         if dotted not in all_keys():
             raise ConfigError(f"there is no setting {dotted}")
         try:
-            chosen[dotted] = convert(*dotted.split(".", 1), value)
+            chosen[dotted] = convert(*split(dotted), value)
         except ValueError as error:
             raise ConfigError(f"{dotted} {error}") from error
     return render(chosen)

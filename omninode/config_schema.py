@@ -169,6 +169,12 @@ def all_keys() -> list[str]:
     return [f"{section}.{name}" for section in SECTIONS for name in keys_of(section)]
 
 
+def split(dotted: str) -> tuple[str, str]:
+    """Section and key of "section.key"."""
+    section, _, name = dotted.partition(".")
+    return section, name
+
+
 def variable_of(dotted: str) -> str:
     """The environment variable of a setting: OMNINODE_SECTION_KEY."""
     return "OMNINODE_" + dotted.replace(".", "_").upper()

@@ -82,7 +82,7 @@ def parse_wei(text: str) -> int:
     if match:
         whole, fraction, power = match[1].replace("_", ""), match[2] or "", _UNITS[match[3] or "wei"]
         if len(fraction) <= power and len(whole) <= _DIGITS:
-            return int(whole + fraction) * 10 ** (power - len(fraction))
+            return int(whole + fraction) * int(10 ** (power - len(fraction)))
     raise ValueError(f'must be an amount such as 5, "3 gwei" or "0.05 ether", not "{text}"')
 
 
