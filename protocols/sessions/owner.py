@@ -1,0 +1,142 @@
+"""The model owner's side of a grouped session: once the batch is final it opens the sum of the accepted updates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from protocols.errors import RemoteProtocolError
+from protocols.fields import goldilocks as gl
+from protocols.fields.goldilocks import Vector
+from protocols.sessions import events as ev
+from protocols.sessions.effects import Blame, Effect, Note, Send, Transact
+from protocols.sessions.identity import Identity
+from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.prover_decode import settled
+from protocols.sessions.prover_desk import bits
+from protocols.sessions.view import SessionView
+from protocols.wire.context import Context
+from protocols.wire.messages import Message, OutputRequest, OutputShare
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """total: (d,) sum of the accepted updates, fixed point.  count: how many they are.
+
+    norms: opened squared norm of each selected group's sum (-1: the provers do not agree).  sizes: |U_r| of these groups.
+    """
+
+    total: npt.NDArray[np.int64]
+    count: int
+    norms: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+
+class OwnerMachine:
+    """The owner in one session. ``result`` is there as soon as n - t provers agree at every coordinate.
+
+    Deterministic: the owner needs no randomness of its own. seed is taken so that all machines are made alike.
+    """
+
+    def __init__(self, context: Context, identity: Identity, seed: bytes) -> None:
+        self._context, self._identity = context, identity
+        self._view = SessionView(context.session)
+        self._shares: dict[int, Vector] = {}
+        self._norms: dict[int, tuple[int, ...]] = {}
+        self._blamed: set[int] = set()
+        self._claimed = False
+        self.result: Output | None = None
+
+    @property
+    def view(self) -> SessionView:
+        """The session as the chain tells it."""
+        return self._view
+
+    def chain(self, event: ev.ChainEvent) -> list[Effect]:
+        """Fold one chain event; events come in chain order, each once."""
+        view = self._view
+        view.apply(event)
+        match event:
+            case ev.BatchFinal(selected=selected) if selected:
+                request = OutputRequest(self._identity.address)
+                return [Send(prover.address, request) for prover in view.committee]
+            case ev.PhaseChanged(phase=Phase.FINISHED | Phase.ABORTED) if not self._claimed:
+                self._claimed = True
+                return [Transact("claim", (), key="claim")]
+        return []
+
+    def receive(self, message: Message) -> list[Effect]:
+        """One message whose sender the caller has authenticated. Raises RemoteProtocolError, and then nothing changed."""
+        if not isinstance(message, OutputShare):
+            raise RemoteProtocolError("unexpected-type", message.sender.hex(), type(message).__name__)
+        point, values = self._check(message)
+        if point in self._shares:
+            return []
+        self._shares[point] = values
+        self._norms[point] = message.norms
+        return self._decode()
+
+    def tick(self, block: int) -> list[Effect]:
+        """Money back although every prover is gone: poke when a phase is long over. Changes nothing."""
+        view = self._view
+        overdue = view.deadline > 0 and view.phase < Phase.FINISHED and block > view.deadline + view.p.committee
+        if overdue and (block - view.deadline) % 4 == 0:
+            return [Transact("poke", (), key=f"poke-{view.phase.name}-{block}")]
+        return []
+
+    def status(self) -> dict[str, Any]:
+        """Where we stand, for people."""
+        return {
+            "phase": self._view.phase.name.lower(),
+            "registered": len(self._view.members),
+            "shares": len(self._shares),
+            "count": self.result.count if self.result else 0,
+            "done": self.result is not None,
+        }
+
+    def _check(self, message: OutputShare) -> tuple[int, Vector]:
+        view = self._view
+        index = view.prover_index(message.sender)
+        if index is None:
+            raise RemoteProtocolError("wrong-sender", message.sender.hex(), "no prover of this session")
+        if view.batch is None:
+            raise RemoteProtocolError("unasked", message.sender.hex(), "no batch yet")
+        try:
+            values = gl.from_bytes(message.values)
+        except ValueError as error:
+            raise RemoteProtocolError("bad-values", message.sender.hex(), str(error)) from None
+        if len(values) != view.p.dimension or len(message.norms) != view.batch.selected.bit_count():
+            raise RemoteProtocolError("bad-values", message.sender.hex(), f"{len(values)} values")
+        return index + 1, values
+
+    def _decode(self) -> list[Effect]:
+        """The sum, as soon as n - t agree; later shares only show who lies."""
+        params = self._view.p
+        decoded = settled(self._shares, params.threshold, params.committee - params.threshold)
+        if decoded is None:
+            return []
+        liars = set(decoded.error_points) - self._blamed
+        self._blamed |= liars
+        effects: list[Effect] = [
+            Blame(self._view.committee[point - 1].address, "wrong-output-share") for point in sorted(liars)
+        ]
+        if self.result is None:
+            self.result = self._output(decoded.values, set(decoded.error_points))
+            effects += [Note("output", (("count", self.result.count),)), Transact("acknowledge", (), key="acknowledge")]
+        return effects
+
+    def _output(self, total: Vector, liars: set[int]) -> Output:
+        view = self._view
+        selected = bits(view.batch.selected) if view.batch else []
+        sizes = tuple(len(view.within(Bitmap.VALID, r)) for r in selected)
+        honest = [norms for point, norms in sorted(self._norms.items()) if point not in liars]
+        norms = tuple(self._agreed([row[i] for row in honest]) for i in range(len(selected)))
+        return Output(gl.to_signed(total), sum(sizes), norms, sizes)
+
+    def _agreed(self, values: list[int]) -> int:
+        """The value that more than t provers give: one of them is honest."""
+        common = max(set(values), key=values.count)
+        return common if values.count(common) > self._view.p.threshold else -1

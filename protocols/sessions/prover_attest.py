@@ -1,0 +1,100 @@
+"""Naming those who cheated: provers that opened lies, data owners of U that kept silent. n - t must say the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protocols.sessions.effects import Effect, Transact
+from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.prover_batch import BatchDesk
+from protocols.sessions.prover_desk import Desk, bitmap
+from protocols.sessions.prover_turns import Turn
+from protocols.wire.eip712 import attestation_digest
+from protocols.wire.messages import AttestationSignature
+
+GRACE = 4
+"""Blocks of the batch phase before a data owner that is not heard counts as silent."""
+
+Named = tuple[int, int]  # bitmap over the committee, bitmap over data owners
+
+
+@dataclass
+class Attestations:
+    """Two statements, from our own record only: liars (once the batch phase begins), and silent data owners."""
+
+    desk: Desk
+    batch: BatchDesk
+    _own: dict[Named, None] = field(default_factory=dict)
+    _signed: dict[Named, dict[int, bytes]] = field(default_factory=dict)
+    _turns: dict[Named, Turn] = field(default_factory=dict)
+    _silence_judged: bool = False
+
+    def receive(self, message: AttestationSignature) -> list[Effect]:
+        """Another prover's statement; it counts once our own record says the same."""
+        desk, point = self.desk, self.desk.prover(message)
+        desk.not_before(Phase.BATCH, message)
+        named = (message.provers, message.data_owners)
+        digest = attestation_digest(desk.context, *named)
+        try:
+            signer = desk.identity.recover(digest, message.signature)
+        except ValueError:
+            signer = b""
+        if signer != message.sender:
+            raise desk.refuse("bad-signature", message, "attestation")
+        if message.provers >> (point - 1) & 1:
+            raise desk.refuse("bad-attestation", message, "names its own signer")
+        stated = sum(point in signers for signers in self._signed.values())
+        if named not in self._signed and stated > desk.n + len(desk.view.members):
+            raise desk.refuse("too-many", message, "attestations")
+        self._signed.setdefault(named, {})[point] = message.signature
+        return []
+
+    def progress(self) -> list[Effect]:
+        """State what our record shows; post what n - t state."""
+        desk = self.desk
+        if desk.view.phase < Phase.BATCH or desk.view.phase == Phase.ABORTED:
+            return []
+        effects: list[Effect] = []
+        if desk.faulty and len(desk.faulty) <= desk.t:
+            effects += self._state((bitmap([x - 1 for x in desk.faulty]), 0))
+        for named in self._own:
+            transaction = self._transaction(named)
+            effects += self._turns[named].now(transaction) if transaction else []
+        return effects
+
+    def tick(self, block: int) -> list[Effect]:
+        """Judge silence once, some blocks into the batch phase; post in our turn."""
+        desk, effects = self.desk, list[Effect]()
+        if desk.view.phase < Phase.BATCH or desk.view.phase == Phase.ABORTED:
+            return []
+        silent = [k for k in desk.members(Bitmap.VALID) if k not in desk.heard]
+        due = desk.view.phase != Phase.BATCH or block >= desk.view.phase_block + GRACE
+        if silent and due and not self._silence_judged:
+            self._silence_judged = True
+            effects += self._state((0, bitmap(silent)))
+        for named in self._own:
+            transaction = self._transaction(named)
+            effects += self._turns[named].tick(block, transaction) if transaction else []
+        return effects
+
+    def _state(self, named: Named) -> list[Effect]:
+        desk = self.desk
+        if named in self._own:
+            return []
+        self._own[named] = None
+        self._turns[named] = Turn(desk, "attestation")
+        signature = desk.identity.sign(attestation_digest(desk.context, *named))
+        self._signed.setdefault(named, {})[desk.point] = signature
+        return desk.broadcast(AttestationSignature(desk.identity.address, *named, signature))
+
+    def _transaction(self, named: Named) -> Transact | None:
+        """The attestation, if n - t provers signed it and it names anybody whom the chain does not yet."""
+        desk, view, signed = self.desk, self.desk.view, self._signed[named]
+        new = (named[0] & ~view.named_provers) | (named[1] & ~view.silent_owners)
+        honest = [x for x in sorted(signed) if not named[0] >> (x - 1) & 1]
+        chosen = honest[: desk.n - desk.t]
+        if not new or len(chosen) < desk.n - desk.t:
+            return None
+        signers, signatures = bitmap([x - 1 for x in chosen]), tuple(signed[x] for x in chosen)
+        key = f"attest-{named[0]:x}-{named[1]:x}"
+        return Transact("attest", (*named, signers, signatures), key=key)

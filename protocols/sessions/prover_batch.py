@@ -1,0 +1,106 @@
+"""The batch: what every honest prover computes alike, signed once, posted with n - t signatures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protocols.fields import goldilocks as gl
+from protocols.gram.distances import distances, upper
+from protocols.sessions.effects import Effect, Note, Remember, Transact
+from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.prover_desk import Desk, bitmap
+from protocols.sessions.prover_products import Products, pairs
+from protocols.sessions.prover_projections import Projections
+from protocols.sessions.prover_turns import Turn
+from protocols.wire.eip712 import batch_digest, distances_hash
+from protocols.wire.messages import BatchSignature
+
+Statement = tuple[int, int, tuple[int, ...], bytes]  # U, passed, distances, digest
+
+
+@dataclass
+class BatchDesk:
+    """own: what we signed.  norms: opened G_rr of the groups that passed."""
+
+    desk: Desk
+    projections: Projections
+    products: Products
+    own: Statement | None = None
+    _signed: dict[int, tuple[Statement, bytes]] = field(default_factory=dict)
+    _turn: Turn = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turn = Turn(self.desk, "batch")
+
+    @property
+    def norms(self) -> dict[int, int]:
+        """Opened squared norms by group."""
+        return {r: self.products.values[r, r] for r in self.products.passed()} if self.products.done else {}
+
+    def receive(self, message: BatchSignature) -> list[Effect]:
+        """Another prover's batch. A second, different one is a crime that the contract punishes."""
+        desk, point = self.desk, self.desk.prover(message)
+        desk.not_before(Phase.BATCH, message)
+        statement = (message.valid_set, message.passed, message.distances, message.digest)
+        if not self._signed_by(statement, message.signature, message.sender):
+            raise desk.refuse("bad-signature", message, "batch")
+        known, signature = self._signed.setdefault(point, (statement, message.signature))
+        if known == statement:
+            return []
+        evidence = (self._header(known), signature, self._header(statement), message.signature)
+        return [Transact("slashDoubleSign", evidence, key=f"slashDoubleSign-{point}")]
+
+    def _header(self, statement: Statement) -> tuple[int, int, bytes, bytes]:
+        valid_set, passed, flat, digest = statement
+        return valid_set, passed, distances_hash(flat), digest
+
+    def _signed_by(self, statement: Statement, signature: bytes, address: bytes) -> bool:
+        try:
+            return self.desk.identity.recover(batch_digest(self.desk.context, *statement), signature) == address
+        except ValueError:
+            return False
+
+    def progress(self) -> list[Effect]:
+        """Sign when everything is opened; post when n - t agree."""
+        if self.desk.view.phase != Phase.BATCH or not self.products.done:
+            return []
+        effects = self._sign() if self.own is None else []
+        transaction = self._transaction()
+        return effects + (self._turn.now(transaction) if transaction else [])
+
+    def tick(self, block: int) -> list[Effect]:
+        """Post in our turn, if those before us did not."""
+        transaction = self._transaction() if self.desk.view.phase == Phase.BATCH else None
+        return self._turn.tick(block, transaction) if transaction else []
+
+    def _sign(self) -> list[Effect]:
+        desk, passed = self.desk, self.products.passed()
+        sizes = [len(desk.view.within(Bitmap.VALID, r)) for r in passed]
+        table = [[self.products.values[min(r, s), max(r, s)] for s in passed] for r in passed]
+        flat = tuple(upper(distances(table, sizes)))
+        self.own = (desk.view.sets[Bitmap.VALID], bitmap(passed), flat, self._digest(passed))
+        digest = batch_digest(desk.context, *self.own)
+        signature = desk.identity.sign(digest)
+        self._signed[desk.point] = (self.own, signature)
+        message = BatchSignature(desk.identity.address, *self.own, signature)
+        note = Note("batch_signed", (("passed", tuple(passed)),))
+        return [Remember("batch", digest), note, *desk.broadcast(message)]
+
+    def _digest(self, passed: list[int]) -> bytes:
+        """Of the decoded values behind the batch: projections of the groups that passed, their inner products."""
+        opened = [gl.to_bytes(self.projections.values[r]) for r in passed]
+        products = [self.products.values[pair].to_bytes(16, "big", signed=True) for pair in pairs(passed)]
+        valid = self.desk.view.sets[Bitmap.VALID].to_bytes(32, "big")
+        return self.desk.context.bind("decoded", valid, bytes(passed), b"".join(opened), b"".join(products))
+
+    def _transaction(self) -> Transact | None:
+        desk = self.desk
+        if self.own is None:
+            return None
+        agreeing = {point: s for point, (statement, s) in self._signed.items() if statement == self.own}
+        chosen = sorted(agreeing)[: desk.n - desk.t]
+        if len(chosen) < desk.n - desk.t:
+            return None
+        _, passed, flat, digest = self.own
+        signers, signatures = bitmap([x - 1 for x in chosen]), tuple(agreeing[x] for x in chosen)
+        return Transact("postBatch", (passed, flat, digest, signers, signatures), key="postBatch")

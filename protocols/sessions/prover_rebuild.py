@@ -1,0 +1,82 @@
+"""Pieces of accepted data owners that this prover lacks, rebuilt with the help of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protocols.fields import goldilocks as gl
+from protocols.fields.goldilocks import Vector
+from protocols.sessions.effects import Blame, Effect, Note, Reply
+from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.prover_consistency import Consistency
+from protocols.sessions.prover_decode import settled
+from protocols.sessions.prover_desk import Desk
+from protocols.sessions.prover_uploads import UploadDesk
+from protocols.sessions.setup import SeedSetup
+from protocols.sharing.rebuild import helper_message
+from protocols.wire.messages import RebuildRequest, RebuildShare
+
+
+@dataclass
+class Rebuild:
+    """Also the one place that knows our share of a data owner of U, received or rebuilt."""
+
+    desk: Desk
+    uploads: UploadDesk
+    consistency: Consistency
+    setup: SeedSetup
+    _asked: set[int] = field(default_factory=set)
+    _help: dict[int, dict[int, Vector]] = field(default_factory=dict)
+    _rebuilt: dict[int, Vector] = field(default_factory=dict)
+
+    def share(self, index: int) -> Vector | None:
+        """Our share (d + 1,) of this data owner, None while we have none that is good."""
+        if index in self._rebuilt:
+            return self._rebuilt[index]
+        piece = self.uploads.held.get(index)
+        return None if piece is None or index in self.consistency.off else piece.share
+
+    def progress(self) -> list[Effect]:
+        """U is fixed: ask for what is missing."""
+        desk = self.desk
+        if desk.view.phase != Phase.BATCH:
+            return []
+        missing = [k for k in desk.members(Bitmap.VALID) if self.share(k) is None and k not in self._asked]
+        self._asked |= set(missing)
+        return [e for k in missing for e in desk.broadcast(RebuildRequest(desk.identity.address, k))]
+
+    def request(self, message: RebuildRequest) -> list[Effect]:
+        """Help another prover to its share: ours plus a sharing that vanishes at its point."""
+        desk, point = self.desk, self.desk.prover(message)
+        desk.not_before(Phase.BATCH, message)
+        if not desk.view.in_set(Bitmap.VALID, message.index):
+            raise desk.refuse("not-in-set", message, f"data owner {message.index} is not in U")
+        share = self.share(message.index)
+        if share is None or not self.setup.complete:
+            raise desk.refuse("not-ready", message, "no share or no seeds here")
+        label = desk.context.bind("rebuild", desk.view.members[message.index].address)
+        values = helper_message(share, self.setup.seeds(), desk.point, point, desk.n, desk.t, label)
+        return [Reply(RebuildShare(desk.identity.address, message.index, gl.to_bytes(values)))]
+
+    def receive(self, message: RebuildShare) -> list[Effect]:
+        """Help that we asked for; enough of it gives the share and shows who lied."""
+        desk, point = self.desk, self.desk.prover(message)
+        if message.index not in self._asked:
+            raise desk.refuse("unasked", message, f"data owner {message.index}")
+        try:
+            values = gl.from_bytes(message.values)
+        except ValueError as error:
+            raise desk.refuse("bad-values", message, str(error)) from None
+        if len(values) != desk.view.p.dimension + 1:
+            raise desk.refuse("bad-values", message, f"{len(values)} values")
+        if self.share(message.index) is not None:
+            return []
+        helpers = self._help.setdefault(message.index, {})
+        helpers[point] = values
+        decoded = settled(helpers, desk.t, 2 * desk.t + 1, desk.point)
+        if decoded is None:
+            return []
+        self._rebuilt[message.index] = decoded.values
+        del self._help[message.index]
+        blames = [Blame(desk.address(x), "wrong-rebuild-share") for x in decoded.error_points]
+        return [Note("share_rebuilt", (("data_owner", message.index),)), *blames]

@@ -1,0 +1,40 @@
+"""Whose turn is it to post what everybody has signed: the first at once, the next ones two blocks apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.sessions.effects import Effect, Note, Transact
+from protocols.sessions.prover_desk import Desk
+
+STEP = 2
+"""Blocks that each prover has before the next one posts."""
+
+
+@dataclass
+class Turn:
+    """One transaction that any prover may send once it has a quorum of signatures. what: unique name of it."""
+
+    desk: Desk
+    what: str
+    _since: int | None = None
+    _sent: bool = False
+
+    def now(self, transaction: Transact) -> list[Effect]:
+        """There is a quorum: the first in turn posts."""
+        return self._send(transaction) if self.desk.rank == 0 else []
+
+    def tick(self, block: int, transaction: Transact) -> list[Effect]:
+        """There still is a quorum and nothing on chain. The first tick starts the clock, with a note: it is journaled."""
+        if self._sent:
+            return []
+        if self._since is None:
+            self._since = block
+            return [Note("quorum", (("of", self.what), ("block", block)))]
+        return self._send(transaction) if block >= self._since + STEP * self.desk.rank else []
+
+    def _send(self, transaction: Transact) -> list[Effect]:
+        if self._sent:
+            return []
+        self._sent = True
+        return [transaction]
