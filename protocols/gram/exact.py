@@ -9,6 +9,9 @@ signed 64-bit word before they are reduced mod p.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +49,11 @@ def _split(vector: Vector, out: npt.NDArray[np.float64], row: int) -> None:
         out[2, row, j] = (number - middle) >> _BITS
 
 
+@cache
+def _blas() -> Any:
+    return import_module("threadpoolctl").ThreadpoolController()
+
+
 class _Limbs:
     """The limbs of one block of several vectors, in a buffer that is used again: (3, R, 2^11)."""
 
@@ -78,6 +86,12 @@ def _reduced(sums: npt.NDArray[np.int64], rows: int, columns: int) -> Vector:
 
 
 def _multiply(a: _Limbs, b: _Limbs, shape: tuple[int, int], length: int) -> npt.NDArray[np.uint64]:
+    # One thread: more would meet at a barrier after every small block, on a busy machine for thirty times as long.
+    with _blas().limit(limits=1, user_api="blas"):
+        return _sum_of_blocks(a, b, shape, length)
+
+
+def _sum_of_blocks(a: _Limbs, b: _Limbs, shape: tuple[int, int], length: int) -> npt.NDArray[np.uint64]:
     total = gl.zeros(shape[0] * shape[1])
     stride = _COLUMNS * _BLOCKS
     for outer in range(0, length, stride):
