@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -62,27 +62,36 @@ class EventCursor(Generic[E]):
         confirmations: int = 0,
         store: CursorStore | None = None,
         poll_s: float = POLL_S,
+        chunk: int = CHUNK,
         log: FilteringBoundLogger | None = None,
     ) -> None:
         """start_block: first block of interest. decode: a log to an event, None to skip it.
 
-        confirmations: blocks that must lie on top of a block before it is told.
+        confirmations: blocks that must lie on top of a block before it is told. chunk: blocks per request at most.
         """
         self._client, self._addresses, self._start, self._decode = client, list(addresses), start_block, decode
-        self._confirmations, self._store, self._poll_s = confirmations, store, poll_s
+        self._confirmations, self._store, self._poll_s, self._chunk = confirmations, store, poll_s, chunk
         self._log = log or client.log
         self._trail: list[tuple[int, bytes]] = []  # blocks told, oldest first; not every number is in it
         self._head = b""
+        self._opened = False
 
     @property
     def position(self) -> int:
         """The last block told."""
         return self._trail[-1][0] if self._trail else self._start - 1
 
-    async def __aiter__(self) -> AsyncIterator[Batch[E]]:
-        """Batches for ever. Raises ChainReplaced where no remembered block is on the chain any more."""
+    def __aiter__(self) -> EventCursor[E]:
+        return self
+
+    async def __anext__(self) -> Batch[E]:
+        """The next batch, whenever there is one. ChainReplaced: no remembered block is on the chain any more."""
         if self._store is not None:
-            self._trail = list(await trio.to_thread.run_sync(self._store.load))
+            if self._opened:
+                await trio.to_thread.run_sync(self._store.save, tuple(self._trail))
+            else:
+                self._trail = list(await trio.to_thread.run_sync(self._store.load))
+        self._opened = True
         pause = self._poll_s
         while True:
             try:
@@ -94,12 +103,9 @@ class EventCursor(Generic[E]):
                 self._log.warning("events_delayed", error=str(error), again_in_s=pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
                 batch = None
-            if batch is None:
-                await trio.sleep(pause)
-                continue
-            yield batch
-            if self._store is not None:
-                await trio.to_thread.run_sync(self._store.save, tuple(self._trail))
+            if batch is not None:
+                return batch
+            await trio.sleep(pause)
 
     async def _next(self) -> Batch[E] | None:
         """One look at the chain."""
@@ -114,7 +120,7 @@ class EventCursor(Generic[E]):
         if last <= self.position:
             self._head = head.hash
             return None
-        batch = await self._read(head, min(last, self.position + CHUNK))
+        batch = await self._read(head, min(last, self.position + self._chunk))
         if batch is not None and batch.block == last:
             self._head = head.hash
         return batch
