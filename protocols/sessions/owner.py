@@ -19,7 +19,7 @@ from protocols.sessions.prover_decode import settled
 from protocols.sessions.prover_desk import bits
 from protocols.sessions.view import SessionView
 from protocols.wire.context import Context
-from protocols.wire.messages import Message, OutputRequest, OutputShare
+from protocols.wire.messages import Announcement, Message, OutputRequest, OutputShare
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ class OwnerMachine:
 
     def receive(self, message: Message) -> list[Effect]:
         """One message whose sender the caller has authenticated. Raises RemoteProtocolError, and then nothing changed."""
+        if isinstance(message, Announcement):
+            return []  # gossip reaches everybody; the owner needs no keys
         if not isinstance(message, OutputShare):
             raise RemoteProtocolError("unexpected-type", message.sender.hex(), type(message).__name__)
         point, values = self._check(message)
