@@ -143,6 +143,7 @@ class _Transfer:
         self._max_size = max_size
         self._total: int | None = None
         self._sources: set[bytes] = set()
+        self._alone = False
 
     async def run(self, peers: Sequence[bytes], reasons: dict[str, str]) -> Path | None:
         """Ask every peer, those whose transfer merely broke up to three times. None if all failed."""
@@ -163,6 +164,8 @@ class _Transfer:
         return None
 
     async def _from(self, peer: bytes) -> Path:
+        if self._alone:
+            self._start_over()
         async with self._net.open_stream(peer, PROTOCOL) as wire:
             await wire.write_frame(_REQUEST.pack(self._digest, self.writer.size))
             with trio.move_on_after(_STALL) as scope:
@@ -218,7 +221,8 @@ class _Transfer:
         self._start_over()
         if alone:
             return self._blame(peer, "blob-digest", self._digest.hex())
-        return StreamBroken("pieces of several peers do not make the blob")  # each is tried alone now
+        self._alone = True
+        return StreamBroken("pieces of several peers do not make the blob")
 
     def _start_over(self) -> None:
         self.writer.restart()

@@ -33,7 +33,7 @@ class Limits:
     connection_buffer: int = 32 * MIB  # bytes received and not yet read, one connection
     total_buffer: int = 192 * MIB  # the same, all connections
 
-    requests_per_peer: int = 8  # handlers running at once for one peer; more wait in their streams
+    requests_per_peer: int = 8  # handlers at once for one peer and protocol; more wait in their streams
     request_bytes: int = 256 * MIB  # bodies being received or handled, all peers
     read_timeout: float = 120.0  # a request frame must have arrived
     write_timeout: float = 120.0  # a reply must have been taken

@@ -18,6 +18,7 @@ from libp2p.stream_muxer.yamux.yamux import (
     TYPE_PING,
     YAMUX_HEADER_FORMAT,
     Yamux,
+    YamuxStream,
 )
 from libp2p.transport.exceptions import MuxerUpgradeFailure
 from libp2p.transport.upgrader import TransportUpgrader
@@ -53,6 +54,39 @@ class Ledger:
                 other.buffered = other.unread()
             self.buffered = sum(each.buffered for each in self.connections)
         return held <= self.limits.connection_buffer and self.buffered <= self.limits.total_buffer
+
+
+class SafeStream(YamuxStream):
+    """A stream whose books are closed when it is.
+
+    The original keeps a stream that was reset with unread data, for a minute if we reset it, for ever if the peer did
+    and we then close it (closing marks it as open again): a few hundred cancelled requests would use up a connection.
+    """
+
+    async def close(self) -> None:
+        """Half-close; a stream that is dead already is forgotten."""
+        if self.closed or self.reset_received:
+            await self._forget()
+        else:
+            await super().close()
+
+    async def reset(self) -> None:
+        """End the stream in both directions and forget what was not read."""
+        try:
+            await super().reset()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._forget()
+
+    async def _forget(self) -> None:
+        self.closed = self.send_closed = self.recv_closed = True
+        conn = self.conn
+        async with conn.streams_lock:
+            buffer = conn.stream_buffers.get(self.stream_id)
+            if conn.streams.get(self.stream_id) is self and buffer is not None:
+                buffer.clear()
+                conn.stream_events[self.stream_id].set()  # whoever still reads is told
+            conn._finalize_stream_locked(self, fully_closed=True)
 
 
 class SafeYamux(Yamux):

@@ -19,6 +19,8 @@ from libp2p.io.abc import Reader
 from libp2p.io.exceptions import IncompleteReadError
 from libp2p.pubsub.rpc_queue import RpcQueue
 
+from omninode.net.muxer import SafeStream
+
 OUTBOUND_QUEUE = 256
 
 
@@ -48,6 +50,7 @@ def apply(window: int) -> None:
         (msgio, "read_exactly", read_exactly),
         (yamux, "read_exactly", read_exactly),
         (yamux, "MAX_WINDOW_SIZE", window),
+        (yamux, "YamuxStream", SafeStream),
         (gossipsub, "env_to_send_in_RPC", _no_record),
         (pubsub, "env_to_send_in_RPC", _no_record),
         # 32 messages to one peer, then silence: a burst of announcements from 20 nodes does not fit.

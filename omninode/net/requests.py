@@ -30,25 +30,28 @@ class Route:
 
 
 class PeerSlots:
-    """At most ``limit`` at once per peer; the others wait in their streams, where the multiplexer bounds them."""
+    """At most ``limit`` at once per peer and protocol; the others wait in their streams, which yamux bounds."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._limiters: OrderedDict[bytes, trio.CapacityLimiter] = OrderedDict()
+        self._limiters: OrderedDict[tuple[bytes, str], trio.CapacityLimiter] = OrderedDict()
 
-    def of(self, peer_key: bytes) -> trio.CapacityLimiter:
-        """The limiter of one peer."""
-        limiter = self._limiters.get(peer_key)
+    def of(self, peer_key: bytes, protocol: str) -> trio.CapacityLimiter:
+        """The limiter of one peer's requests of one protocol."""
+        limiter = self._limiters.get((peer_key, protocol))
         if limiter is None:
             idle = [k for k, each in self._limiters.items() if not each.borrowed_tokens]
             for key in idle[:-256]:
                 del self._limiters[key]
-            limiter = self._limiters[peer_key] = trio.CapacityLimiter(self._limit)
+            limiter = self._limiters[peer_key, protocol] = trio.CapacityLimiter(self._limit)
         return limiter
 
 
 class Server:
-    """Serves requests and streams of all protocols; nothing that a peer sends, and no handler, can end it."""
+    """Serves requests and streams of all protocols; nothing that a peer sends, and no handler, can end it.
+
+    A handler that has begun is not cancelled when its requester goes away: what it journals stays consistent.
+    """
 
     def __init__(self, limits: Limits, counters: Counters, log: Any) -> None:
         self._limits = limits
@@ -60,8 +63,9 @@ class Server:
     async def serve(self, wire: Wire, handler: StreamHandler) -> None:
         """Run ``handler`` on an inbound stream when its peer's turn comes, and end the stream whatever happens."""
         try:
-            async with self._slots.of(wire.peer_key):
-                await self._fenced(wire, handler)
+            async with self._slots.of(wire.peer_key, wire.protocol):
+                if not wire.gone:  # whoever waited too long for his turn has left
+                    await self._fenced(wire, handler)
             await wire.close(LINGER)
         finally:
             self._counters.moved(wire.peer_key, wire.protocol, sent=wire.sent, received=wire.received)

@@ -8,8 +8,10 @@ from typing import Any
 import trio
 from libp2p.abc import IMuxedConn, INetConn, INetStream
 from libp2p.io.abc import ReadWriteCloser
+from libp2p.io.exceptions import IncompleteReadError
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.connection.exceptions import RawConnError
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
@@ -152,7 +154,9 @@ class SafeSwarm(Swarm):
             with knock.scope:
                 muxed = await self.upgrade_inbound_raw_conn(raw, maddr)
         except Exception as error:
-            self._fault("handshake", None, f"{knock.address}: {error.__cause__ or error}")
+            reason = str(error.__cause__ or error)
+            if not isinstance(root_of(error), IncompleteReadError | RawConnError):  # hanging up is no fault
+                self._fault("handshake", None, f"{knock.address}: {reason}")
             return
         if muxed is None or not self.door.admit(knock):
             self._fault("half-open", None, knock.address)
@@ -174,6 +178,13 @@ async def _close_quietly(connection: INetConn) -> None:
         await connection.close()
     except Exception:
         return
+
+
+def root_of(error: BaseException) -> BaseException:
+    """The exception at the beginning of the chain of causes."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _key(peer_id: ID) -> bytes:

@@ -127,6 +127,12 @@ class Wire:
         """Whether the other side said that it sends nothing more."""
         return bool(self._stream.muxed_stream.recv_closed)
 
+    @property
+    def gone(self) -> bool:
+        """Whether the stream was reset or its connection is closed: nobody waits for an answer."""
+        muxed = self._stream.muxed_stream
+        return bool(muxed.reset_received or muxed.closed)
+
     async def close(self, linger: float = 0.0) -> None:
         """End the stream properly; wait up to ``linger`` seconds for the other side to end it too, then reset it.
 

@@ -111,8 +111,8 @@ async def test_a_guard_reports_errors_and_lets_cancellation_through() -> None:
 
 async def test_slots_are_forgotten_only_when_idle() -> None:
     slots = PeerSlots(1)
-    async with slots.of(b"busy"):
+    async with slots.of(b"busy", "/p"):
         for n in range(2000):
-            slots.of(n.to_bytes(4, "big"))
-        assert slots.of(b"busy").borrowed_tokens == 1
+            slots.of(n.to_bytes(4, "big"), "/p")
+        assert slots.of(b"busy", "/p").borrowed_tokens == 1
     assert len(slots._limiters) < 400
