@@ -122,6 +122,8 @@ def exit_code_of(error: BaseException) -> int:
         return int(Exit.INTERRUPTED)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
         return int(Exit.STORE)
+    if type(error).__name__ == "WalletError":  # of omninode.chain, but not about the chain
+        return int(Exit.KEYS)
     package = ".".join(type(error).__module__.split(".")[:2])
     return int(_BY_PACKAGE.get(package, Exit.FAILURE))
 

@@ -7,11 +7,14 @@ import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from omninode.chain.devchain import DevChain
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = int(os.environ.get("OMNINODE_SEED") or random.SystemRandom().randrange(2**32))
@@ -59,14 +62,19 @@ def vectors() -> Path:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of whoever runs it."""
-    kept = {"OMNINODE_SEED", "OMNINODE_VECTORS"}
+    kept = {"OMNINODE_SEED", "OMNINODE_VECTORS", "OMNINODE_ANVIL"}
     for key in [key for key in os.environ if key.startswith("OMNINODE_") and key not in kept]:
         monkeypatch.delenv(key)
 
 
 @pytest.fixture(scope="session")
-def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One dev chain for the whole run (``omninode.chain.devchain.Anvil``), on a free port."""
-    devchain = pytest.importorskip("omninode.chain.devchain", reason="the chain package is not there")
-    with devchain.Anvil() as chain:
+def anvil() -> Iterator[DevChain]:
+    """One dev chain for the whole run, on a free port: a block per transaction."""
+    from omninode.chain.devchain import DevChainError, find_anvil, start_anvil
+
+    try:
+        find_anvil()
+    except DevChainError as error:
+        pytest.skip(str(error))
+    with start_anvil(block_time=None) as chain:
         yield chain

@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps({"machine": machine(), "benchmarks": rows, "failed": failed}, indent=1) + "\n")
     show(rows)
-    print(f"written to {OUT.relative_to(HERE.parent.parent)}")
+    print(f"written to {OUT}")
     return 1 if failed else 0
 
 

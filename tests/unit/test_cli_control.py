@@ -164,10 +164,11 @@ def test_codes_are_stable_and_round_trip() -> None:
 
 
 def test_exit_codes_of_foreign_errors() -> None:
-    from omninode.chain.errors import ChainError
+    from omninode.chain.errors import ChainError, WalletError
     from omninode.net.errors import NetError
 
     assert exit_code_of(ChainError("x")) == Exit.CHAIN
+    assert exit_code_of(WalletError("x")) == Exit.KEYS
     assert exit_code_of(NetError("x")) == Exit.NETWORK
     assert exit_code_of(OSError(errno.ENOSPC, "full")) == Exit.STORE
     assert exit_code_of(KeyboardInterrupt()) == Exit.INTERRUPTED
