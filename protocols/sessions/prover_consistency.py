@@ -114,21 +114,24 @@ class Consistency:
 
     def _judge(self) -> list[Effect]:
         desk = self.desk
-        self._verdicts = {k: self._verdict(k) for k in desk.members(Bitmap.DELIVERED)}
+        verdicts = {k: self._verdict(k) for k in desk.members(Bitmap.DELIVERED)}
+        self._verdicts = {k: verdict for k, verdict in verdicts.items() if verdict is not None}
         self.off = {k for k, verdict in self._verdicts.items() if desk.point in verdict.outliers}
-        effects: list[Effect] = [Note("judged", (("openings", len(self._opened)),))]
+        counts = ("openings", len(self._opened)), ("owners", len(verdicts)), ("judged", len(self._verdicts))
+        effects: list[Effect] = [Note("consistency_judged", counts)]
         for k in sorted(self.off):
             effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k))
             self._published[k, desk.point] = True
         return effects
 
-    def _verdict(self, index: int) -> Verdict:
+    def _verdict(self, index: int) -> Verdict | None:
+        """None: too few openings to say anything."""
         values = {point: opened[index] for point, opened in self._opened.items() if index in opened}
         if len(values) >= 3 * self.desk.t + 1:
             return check(values, self.desk.t)
-        agreeing = max(len(values), 2 * self.desk.t + 1)  # too few to tell liars: all must agree
+        agreeing = max(len(values), 2 * self.desk.t + 1)  # liars cannot be told from others: all must agree
         fits = settled({x: gl.vector([y]) for x, y in values.items()}, self.desk.t, agreeing)
-        return Verdict(Status.CONSISTENT if fits else Status.INCONSISTENT)
+        return Verdict(Status.CONSISTENT) if fits else None
 
     def _waiting(self) -> bool:
         """Whether an outlier has not spoken of whom that would change something."""

@@ -94,7 +94,7 @@ class Network:
             ready = [i for i, p in enumerate(self.parcels) if p.not_before <= self.market.block]
             if not behind and not ready:
                 return
-            if behind and (not ready or self._rng.random() < 0.3):
+            if behind and (not ready or self._rng.random() < 0.5):
                 node = self._rng.choice(behind)
                 self.act(node, node.read_block())
             else:
@@ -121,7 +121,8 @@ class Network:
         return None
 
     def _later(self, parcel: Parcel) -> None:
-        parcel.not_before = self.market.block + 1
+        behind = parcel.to.alive and parcel.to.blocks  # it catches up within this block
+        parcel.not_before = self.market.block + (0 if behind else 1)
         self.parcels.append(parcel)
 
     # -- crashes ----------------------------------------------------------------------------------------------------
