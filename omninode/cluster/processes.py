@@ -30,7 +30,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def die_with_parent() -> None:
-    """For ``preexec_fn``: the kernel ends this process when its parent dies, however it dies (Linux)."""
+    """For ``preexec_fn``: the kernel ends this process when its parent dies, however it dies (Linux).
+
+    "Parent" is the thread that started it: start attached processes from the main thread only.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

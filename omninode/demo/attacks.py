@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
 from omninode.cluster.local import LocalCluster
 from omninode.demo.hostile import order_fault
 from omninode.demo.report import Fault
@@ -28,6 +26,7 @@ class Attacks:
         self._garbage: int | None = None  # registration indices in the attacked session
         self._killed: int | None = None
         self._liar = b""
+        self.down: set[str] = set()  # nodes that are dead on purpose
         self._killed_name = self._garbage_name = self._liar_name = ""
 
     def on_event(self, record: SessionRecord, event: ev.ChainEvent) -> None:
@@ -37,6 +36,7 @@ class Attacks:
         if isinstance(event, ev.GroupsDrawn):
             self._choose(record)
         elif isinstance(event, ev.SetFixed) and event.kind == Bitmap.BUNDLES:
+            self.down.add(self._killed_name)
             self._cluster.node(self._killed_name).kill()
             self._narrator.say(f"session {ATTACKED}  [red]SIGKILL[/] to {self._killed_name} after key sharing")
 
@@ -63,7 +63,8 @@ class Attacks:
     async def after_session(self, record: SessionRecord) -> None:
         """Bring the killed node back; it must take part again."""
         if self._on and record.session == ATTACKED and self._killed_name:
-            await trio.to_thread.run_sync(self._cluster.node(self._killed_name).start)
+            self._cluster.node(self._killed_name).start()
+            self.down.discard(self._killed_name)
             self._narrator.say(f"{self._killed_name} is started again")
 
     def verdicts(self, records: dict[int, SessionRecord]) -> list[Fault]:

@@ -113,6 +113,7 @@ class _Play:
             nursery.start_soon(self._train_pooled)
             nursery.start_soon(self.watch.run)
             await self._start_nodes(market)
+            nursery.start_soon(self._keep_watch)
             for number in range(1, options.sessions + 1):
                 await self._session(number)
             result = await self._finish()
@@ -142,14 +143,11 @@ class _Play:
 
     async def _start_nodes(self, market: Market) -> None:
         for node in self.cluster.nodes:
-            await trio.to_thread.run_sync(node.start)
+            node.start()
         provers = self.options.provers + self.options.hostile
         with trio.move_on_after(READY_S) as scope:
             while True:
-                down = [node for node in self.cluster.nodes if node.pid is None]
-                if down:
-                    log = down[0].directory / "node.log"
-                    raise DemoFailed(f"{down[0].name} ended at once", f"read {log}")
+                self._require_running()
                 up = [await self._ask(node, "status") is not None for node in self.cluster.nodes]
                 staked = await market.registry.drawable_count()
                 self.narrator.status(f"starting: {sum(up)} of {len(up)} nodes answer, {staked} provers staked")
@@ -167,6 +165,17 @@ class _Play:
             f"{len(self.cluster.nodes)} daemons run, {provers} provers staked; "
             f"the owner alone reaches [bold]{self.owner_alone:.4f}[/]"
         )
+
+    def _require_running(self) -> None:
+        """Raises DemoFailed if a node has ended that nobody killed on purpose."""
+        for node in self.cluster.nodes:
+            if node.pid is None and node.name not in self.attacks.down:
+                raise DemoFailed(f"{node.name} has ended", f"read {node.directory}/node.log")
+
+    async def _keep_watch(self) -> None:
+        while True:
+            self._require_running()
+            await trio.sleep(1)
 
     async def _ask(self, node: NodeProcess, verb: str, **args: Any) -> dict[str, Any] | None:
         """A verb on a node's control socket; None while it does not answer."""

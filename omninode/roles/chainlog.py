@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 
 from protocols.sessions.events import ChainEvent
 from protocols.sessions.params import Phase
@@ -38,10 +39,17 @@ class ChainLog:
         """Everything seen of a live session so far, in order."""
         return list(self._history.get(session, []))
 
-    def resume_block(self, block: int) -> int:
-        """Where a restarted node must begin to read: the creation of the oldest live session, else here."""
-        live = [self._created[s] for s, v in self.views.items() if v.phase not in (Phase.FINISHED, Phase.ABORTED)]
+    def resume_block(self, block: int, unfinished: Collection[int] = ()) -> int:
+        """Where a restarted node must begin to read: the creation of the oldest live session, else here.
+
+        unfinished: sessions that we still have work with, ended on chain or not.
+        """
+        live = [self._created[s] for s in self.views if not self.ended(s) or s in unfinished]
         return min(live, default=block)
+
+    def ended(self, session: int) -> bool:
+        """Whether the chain has closed the session."""
+        return self.views[session].phase in (Phase.FINISHED, Phase.ABORTED)
 
     def roll_back(self, block: int) -> None:
         """Forget everything after ``block``: views are folded again from what is left."""

@@ -36,7 +36,7 @@ SESSION_PROTOCOL = "/omninode/session/1"
 SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the session is over
 PATIENT_RULES = frozenset({"too-early", "not-ready", "wrong-phase"})  # the receiver is behind us on the chain
 MAX_REFUSALS = 6
-ANNOUNCE_AGAIN_S = 4.0
+ANNOUNCE_AGAIN_S = 6.0
 LINGER_BLOCKS = 5  # blocks after the end in which the claim may still be on its way
 
 
@@ -78,6 +78,7 @@ class SessionDriver:
         self._ended_at = 0
         self._replaying: list[fx.Effect] | None = None
         self._busy = 0  # transactions under way
+        self._working = 0  # pieces of the role's own work under way
         self._has_update = False
         self._drafts: list[Message] = []
 
@@ -128,6 +129,17 @@ class SessionDriver:
     def over(self) -> bool:
         """Whether the session is finished or aborted and everything of ours is collected."""
         return self._over.is_set()
+
+    def start_work(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` as part of this session: the session is not over before it is done."""
+        self.nursery.start_soon(self._work, work)
+
+    async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._working += 1
+        try:
+            await work()
+        finally:
+            self._working -= 1
 
     def leave(self) -> None:
         """This session does not need us (a prover that was not drawn): stop after what is under way."""
@@ -202,7 +214,8 @@ class SessionDriver:
         if self.machine.view.phase not in (Phase.FINISHED, Phase.ABORTED):
             return
         self._ended_at = self._ended_at or block
-        if (self._busy == 0 and block > self._ended_at) or block > self._ended_at + LINGER_BLOCKS:
+        landed = self._busy == 0 or block > self._ended_at + LINGER_BLOCKS
+        if landed and self._working == 0 and block > self._ended_at:
             self._over.set()
 
     # -- the one way through --------------------------------------------------------------------------------------

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
-from protocols.sessions.limits import check_params
-from protocols.sessions.owner import OwnerMachine
 
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.roles.driver import Machine, SessionDriver
 from omninode.roles.owner_model import OwnerModel
 from protocols.selection import rules
+from protocols.sessions.limits import check_params
+from protocols.sessions.owner import OwnerMachine
 from protocols.sessions.params import Mode, Rule, SessionParams
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ModelOwner:
         assert isinstance(machine, OwnerMachine)
         if machine.result is not None and driver.session not in self._applying:
             self._applying.add(driver.session)
-            driver.nursery.start_soon(self._apply, driver, machine)
+            driver.start_work(partial(self._apply, driver, machine))
 
     async def _apply(self, driver: SessionDriver, machine: OwnerMachine) -> None:
         result = machine.result

@@ -44,6 +44,7 @@ class Sessions:
         self.drivers: dict[int, SessionDriver] = {}
         self.block = 0
         self._asked: set[tuple[int, str]] = set()
+        self._unfinished = {s for s, _, state in services.store.sessions() if not (state and state.get("done"))}
         self._nursery: trio.Nursery
 
     async def run(self) -> None:
@@ -65,7 +66,7 @@ class Sessions:
         return int(saved) if saved else self._services.market.start_block
 
     async def _save_position(self, block: int) -> None:
-        resume = str(self.chain.resume_block(block))
+        resume = str(self.chain.resume_block(block, self._unfinished | set(self.drivers)))
         if self._services.store.meta_get(RESUME_KEY) != resume:
             await trio.to_thread.run_sync(self._services.store.meta_put, RESUME_KEY, resume)
 
@@ -85,7 +86,10 @@ class Sessions:
 
     def _ask_roles(self, session: int) -> None:
         view = self.chain.views[session]
-        if session in self.drivers or view.phase in (Phase.FINISHED, Phase.ABORTED):
+        if session in self.drivers:
+            return
+        if self.chain.ended(session) and session not in self._unfinished:
+            self.chain.forget(session)
             return
         for role in self._roles:
             if (session, role.name) not in self._asked and role.wants(view):
@@ -101,10 +105,11 @@ class Sessions:
         self.drivers[session] = driver
         self._nursery.start_soon(self._drive, driver)
         for message in self._services.directory.announcements(session):
-            self._nursery.start_soon(driver.announced, message)
+            self._on_announcement(driver.context, message)
 
     async def _drive(self, driver: SessionDriver) -> None:
         await driver.run()
+        self._unfinished.discard(driver.session)
         self.drivers.pop(driver.session, None)
         self.chain.forget(driver.session)
 
@@ -122,7 +127,9 @@ class Sessions:
 
     def _on_announcement(self, context: Context, message: Announcement) -> None:
         driver = self.drivers.get(context.session)
-        if driver is not None and message.sender != self._services.wallet.address:
+        if driver is None or driver.role == "model_owner":  # keys of data owners mean nothing to the owner
+            return
+        if message.sender != self._services.wallet.address:
             self._nursery.start_soon(driver.announced, message)
 
     def status(self) -> list[dict[str, Any]]:
