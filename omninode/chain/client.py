@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import trio
 
+from omninode.chain.abi import AbiError
 from omninode.chain.errors import (
+    ChainError,
     DeadlineExceeded,
     NoContract,
     RpcError,
@@ -155,7 +157,14 @@ class ChainClient:
 
     async def read(self, parse: Callable[[Any], T], method: str, *params: object) -> T:
         """A request whose answer ``parse`` understands; a node that talks nonsense counts as unavailable."""
-        answer = await self.rpc(method, *params)
+        return self._parsed(parse, await self.rpc(method, *params), method)
+
+    async def read_many(self, requests: Sequence[tuple[Callable[[Any], Any], str, Sequence[object]]]) -> list[Any]:
+        """Several requests (parse, method, params) in one HTTP exchange."""
+        answers = await self.rpc_many([(method, params) for _, method, params in requests])
+        return [self._parsed(parse, a, method) for (parse, method, _), a in zip(requests, answers, strict=True)]
+
+    def _parsed(self, parse: Callable[[Any], T], answer: Any, method: str) -> T:
         try:
             return parse(answer)
         except (KeyError, TypeError, ValueError) as error:
@@ -187,9 +196,9 @@ class ChainClient:
         """Wei at the latest block."""
         return await self.read(quantity, "eth_getBalance", "0x" + address.hex(), "latest")
 
-    async def nonce(self, address: bytes) -> int:
-        """Transactions of ``address`` that are in blocks; the nonce of the next one."""
-        return await self.read(quantity, "eth_getTransactionCount", "0x" + address.hex(), "latest")
+    async def nonce(self, address: bytes, tag: str = "latest") -> int:
+        """Transactions of ``address`` in blocks (tag pending: and waiting); the nonce of the next one."""
+        return await self.read(quantity, "eth_getTransactionCount", "0x" + address.hex(), tag)
 
     async def logs(self, addresses: Sequence[bytes], first: int, last: int, topics: Sequence[object] = ()) -> list[Log]:
         """All logs of the contracts in blocks first..last, in order. topics: as in eth_getLogs."""
@@ -217,7 +226,10 @@ class ChainClient:
             raise failure(contract.interface, fn, error) or error from None
         if not answer and function.outputs.parts:
             raise NoContract(contract.address)
-        return function.result(answer)
+        try:
+            return function.result(answer)
+        except AbiError as error:
+            raise ChainError(f"{fn}: 0x{contract.address.hex()} is another contract or version: {error}") from None
 
 
 class Contract:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from contracts import loader
+from omninode.chain.abi import AbiError
 from omninode.chain.client import Contract
 from omninode.chain.convert import params_from_struct, params_to_struct
 from omninode.chain.cursor import CursorStore, EventCursor
@@ -167,7 +168,10 @@ class Market:
 
     def raw(self, log: Log) -> RawEvent | None:
         """Any event of the contract; None for what is not its own."""
-        decoded = self.contract.interface.decode_log(log) if log.address == self.address else None
+        try:
+            decoded = self.contract.interface.decode_log(log) if log.address == self.address else None
+        except AbiError as error:
+            raise ChainError(f"a log in block {log.block}: a market of another version: {error}") from None
         if decoded is None:
             return None
         name, args = decoded
@@ -185,7 +189,12 @@ class Market:
             case "CommitteeDrawn":
                 return ev.CommitteeDrawn(*head, await self.registry.infos(event.args["provers"], block=event.block))
         build = _PLAIN.get(event.name)
-        return build(head, event.args) if build else None
+        try:
+            return build(head, event.args) if build else None
+        except ValueError as error:  # a phase, bitmap or beacon that this version does not know
+            raise ChainError(
+                f"{event.name} in block {event.block}: the market is of another version: {error}"
+            ) from None
 
     async def _params_at(self, session: int, block: int) -> SessionParams:
         """Parameters never change: where the node has no state of that block any more, the latest serves."""

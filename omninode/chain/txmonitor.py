@@ -7,25 +7,24 @@ A nonce that somebody else used (same key elsewhere): a new nonce under the same
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 import trio
 
-from omninode.chain.client import failure
-from omninode.chain.errors import ChainError, RpcError, RpcUnavailable
+from omninode.chain.errors import ChainError, RpcUnavailable
 from omninode.chain.fees import FeePolicy
-from omninode.chain.interface import Interface
 from omninode.chain.transaction import Receipt, TxRecord, TxState
-from omninode.chain.wire import Block, block_tag, parse_block, parse_receipt, quantity
+from omninode.chain.txsender import Sender
+from omninode.chain.wire import Block, parse_block, quantity
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from omninode.chain.client import ChainClient
     from omninode.chain.txstore import TxStore
-    from omninode.chain.wallet import Wallet
 
-POLL_S, SETTLE_POLL_S = 0.4, 1.5  # while something is pending; while something only settles
+POLL_S, SETTLE_POLL_S, LONGEST_PAUSE_S = 0.4, 1.5, 5.0  # while something is pending; while it only settles; RPC down
 SETTLE_BLOCKS = 12  # after these a transaction is forgotten
 TAKEN_BLOCKS = 3  # blocks after which a nonce without a receipt of ours counts as taken by another
 TRANSFER_GAS = 21_000
@@ -49,19 +48,17 @@ class Monitor:
     def __init__(
         self,
         client: ChainClient,
-        wallet: Wallet,
+        address: bytes,
         store: TxStore,
+        sender: Sender,
         log: FilteringBoundLogger,
         fees: FeePolicy,
-        errors: Interface,
         on_receipt: Callable[[str, int, int], None] | None,
     ) -> None:
-        self._client, self._wallet, self._store, self._log = client, wallet, store, log
-        self._fees, self._errors, self._on_receipt = fees, errors, on_receipt
+        self._client, self._own, self._store, self._sender = client, address, store, sender
+        self._log, self._fees, self._on_receipt = log, fees, on_receipt
         self.tracked: dict[str, Tracked] = {}
         self.ready = trio.Event()
-        self.scope = ""
-        self._chain_id = 0
         self._next_nonce = 0
         self._head = b""
         self._assigning = trio.Lock()
@@ -69,31 +66,37 @@ class Monitor:
 
     async def open(self, expected_chain: int | None) -> None:
         """Learn the chain and what an earlier run left behind; waits for the RPC. Raises WrongChain."""
-        client, own = self._client, "0x" + self._wallet.address.hex()
-        self._chain_id = await client.retry(client.chain_id, float("inf"), "open transaction queue")
+        client, sender = self._client, self._sender
+        sender.chain_id = await client.retry(client.chain_id, inf, "open transaction queue")
         if expected_chain is not None:
-            await client.retry(lambda: client.check_chain(expected_chain), float("inf"), "open transaction queue")
-        genesis = await client.retry(lambda: client.block(0), float("inf"), "open transaction queue")
+            await client.retry(lambda: client.check_chain(expected_chain), inf, "open transaction queue")
+        genesis = await client.retry(lambda: client.block(0), inf, "open transaction queue")
         seed = genesis.hash.hex()[:16] if genesis else ""  # a development chain begins anew under the same id
-        self.scope = f"{self._chain_id}/{seed}/{self._wallet.address.hex()}"
-        for record in await trio.to_thread.run_sync(self._store.unsettled, self.scope):
+        sender.scope = f"{sender.chain_id}/{seed}/{self._own.hex()}"
+        for record in await trio.to_thread.run_sync(self._store.unsettled, sender.scope):
             self.tracked[record.key] = Tracked(record)
-        mempool = await client.retry(
-            lambda: client.read(quantity, "eth_getTransactionCount", own, "pending"), float("inf"), "read nonce"
-        )
-        self._next_nonce = max([mempool, *(t.record.nonce + 1 for t in self.tracked.values())])
+        pool = await client.retry(lambda: client.nonce(self._own, "pending"), inf, "open transaction queue")
+        self._next_nonce = max([pool, *(t.record.nonce + 1 for t in self.tracked.values())])
         self.ready.set()
 
     async def enter(self, record: TxRecord, tip: int, max_fee: int) -> Tracked:
         """Give a new record its nonce, sign it, write it down; ``run`` sends it. Raises StoreFailed."""
-        async with self._assigning:
-            with trio.CancelScope(shield=True):  # written and tracked, or neither
-                record.nonce = self._next_nonce
-                await self._offer(record, tip, max_fee)
-                self._next_nonce += 1
-                tracked = self.tracked[record.key] = Tracked(record)
+        with trio.CancelScope(shield=True):  # written and tracked, or neither
+            await self._assign(record, tip, max_fee)
+            tracked = self.tracked[record.key] = Tracked(record)
         self._wake.set()
         return tracked
+
+    async def _assign(self, record: TxRecord, tip: int, max_fee: int) -> None:
+        """The next free nonce. It stays free where the record cannot be written."""
+        async with self._assigning:
+            before, record.nonce = record.nonce, self._next_nonce
+            try:
+                await self._sender.offer(record, tip, max_fee)
+            except BaseException:
+                record.nonce = before
+                raise
+            self._next_nonce += 1
 
     async def run(self) -> None:
         """Until cancelled. A node that is down or talks nonsense is asked again later."""
@@ -102,10 +105,10 @@ class Monitor:
             try:
                 await self._step()
                 pending = any(t.record.state is TxState.PENDING for t in self.tracked.values())
-                pause = POLL_S if pending else SETTLE_POLL_S if self.tracked else float("inf")
+                pause = POLL_S if pending else SETTLE_POLL_S if self.tracked else inf
             except ChainError as error:
                 self._log.warning("transactions_delayed", error=str(error))
-                pause = min(max(pause, POLL_S) * 2, 5.0)
+                pause = min(max(pause, POLL_S) * 2, LONGEST_PAUSE_S)
             with trio.move_on_after(pause):
                 await self._wake.wait()
             self._wake = trio.Event()
@@ -114,11 +117,10 @@ class Monitor:
         """Look at the chain once and do what is due."""
         if not self.tracked:
             return
-        own = "0x" + self._wallet.address.hex()
-        answers = await self._client.rpc_many(
-            [("eth_getBlockByNumber", ("latest", False)), ("eth_getTransactionCount", (own, "latest"))]
+        asked = ("0x" + self._own.hex(), "latest")
+        head, count = await self._client.read_many(
+            [(parse_block, "eth_getBlockByNumber", ("latest", False)), (quantity, "eth_getTransactionCount", asked)]
         )
-        head, count = parse_block(answers[0]), quantity(answers[1])
         if head is None:
             raise RpcUnavailable(self._client.shown_url, "no latest block")
         fresh, self._head = head.hash != self._head, head.hash
@@ -129,8 +131,7 @@ class Monitor:
                     await self._settle(tracked, head, count)
             elif tracked.record.nonce < count:
                 await self._look_up(tracked, head)
-        if self.tracked:
-            await self._fill_gap(head, count)
+        await self._fill_gap(head, count)
         for tracked in sorted(self.tracked.values(), key=lambda t: t.record.nonce):
             if tracked.record.state is TxState.PENDING and tracked.record.nonce >= count:
                 await self._advance(tracked, head, count)
@@ -138,72 +139,43 @@ class Monitor:
     async def _settle(self, tracked: Tracked, head: Block, count: int) -> None:
         """A mined transaction: still there? Old enough to forget?"""
         record = tracked.record
-        assert record.receipt is not None
         if record.nonce >= count:
             self._log.warning("transaction_reorganised_away", fn=record.fn, nonce=record.nonce)
             record.state, tracked.sent_block = TxState.PENDING, -1
-        elif head.number - record.receipt.block >= SETTLE_BLOCKS:
-            receipt = await self._receipt(record)
+        elif record.receipt is not None and head.number - record.receipt.block >= SETTLE_BLOCKS:
+            receipt = await self._sender.receipt(record)
             if receipt is None:  # its nonce is used, by a block that came in a reorg
                 record.state, tracked.taken_since = TxState.PENDING, head.number
                 return
             record.receipt, record.state, record.data = receipt, TxState.FINAL, b""
-            await self._save(record)
+            await self._sender.save(record)
             del self.tracked[record.key]
 
     async def _look_up(self, tracked: Tracked, head: Block) -> None:
         """The nonce is used: by an attempt of ours (then there is a receipt) or by somebody else with our key."""
         record = tracked.record
-        receipt = await self._receipt(record)
+        receipt = await self._sender.receipt(record)
         if receipt is not None:
             await self._mined(tracked, receipt)
         elif tracked.taken_since < 0:
             tracked.taken_since = head.number
         elif head.number - tracked.taken_since >= TAKEN_BLOCKS:
             self._log.warning("nonce_taken", fn=record.fn, nonce=record.nonce, by="another user of this wallet")
-            async with self._assigning:
-                record.nonce = self._next_nonce
-                await self._offer(record, *self._fees.first(head.base_fee))
-                self._next_nonce += 1
+            await self._assign(record, *self._fees.first(head.base_fee))
             tracked.sent_block = tracked.taken_since = -1
 
     async def _mined(self, tracked: Tracked, receipt: Receipt) -> None:
         record = tracked.record
         first = record.receipt is None
         if not receipt.ok:
-            await self._explain(record, receipt)
+            await self._sender.explain(record, receipt)
         record.receipt, record.state = receipt, TxState.MINED
         try:
-            await self._save(record)  # a disk that is full now costs a look-up after a restart, no more
+            await self._sender.save(record)  # a disk that is full now costs a look-up after a restart, no more
         finally:
             tracked.done.set()
             if first and self._on_receipt is not None:
                 self._on_receipt(record.fn, receipt.gas_used, receipt.price)
-
-    async def _explain(self, record: TxRecord, receipt: Receipt) -> None:
-        """Why it reverted: run it again on the state after its block; a race within the block shows there too."""
-        if receipt.gas_used >= record.gas:
-            record.reason = f"out of gas ({record.gas})"
-            return
-        request = {
-            "from": "0x" + self._wallet.address.hex(), "to": "0x" + record.to.hex(), "data": "0x" + record.data.hex(),
-            "value": hex(record.value), "gas": hex(record.gas),
-        }  # fmt: skip
-        try:
-            await self._client.rpc("eth_call", request, block_tag(receipt.block))
-        except RpcError as error:
-            said = failure(self._errors, record.fn, error, sent=True)
-            record.reason, record.error = (said.reason, said.error) if said else (error.message, "")
-        else:
-            record.reason = "reverted for a reason that no longer holds"
-
-    async def _receipt(self, record: TxRecord) -> Receipt | None:
-        """The receipt of whichever attempt was mined."""
-        asked = [("eth_getTransactionReceipt", ("0x" + a.tx_hash.hex(),)) for a in reversed(record.attempts)]
-        for answer in await self._client.rpc_many(asked):
-            if (receipt := parse_receipt(answer)) is not None:
-                return receipt
-        return None
 
     async def _advance(self, tracked: Tracked, head: Block, count: int) -> None:
         """A transaction that waits: send it the first time; replace it or say it again after some blocks."""
@@ -212,54 +184,16 @@ class Monitor:
             if head.number - tracked.sent_block < self._fees.after_blocks:
                 return
             if record.nonce == count:  # the others wait for this one
-                await self._bump(record, head)
-        tracked.sent_block = head.number if await self._send(record) else -1
-
-    async def _bump(self, record: TxRecord, head: Block) -> None:
-        last = record.last
-        suggested = 0
-        try:
-            suggested = await self._client.read(quantity, "eth_maxPriorityFeePerGas")
-        except RpcError:
-            self._log.debug("no_suggested_tip", url=self._client.shown_url)
-        offer = self._fees.bumped(last.tip, last.max_fee, head.base_fee, suggested)
-        if offer is None:
-            self._log.warning("fee_cap_reached", fn=record.fn, nonce=record.nonce, max_fee=last.max_fee)
-            return
-        await self._offer(record, *offer)
-        self._log.info("transaction_replaced", fn=record.fn, nonce=record.nonce, tip=offer[0], max_fee=offer[1])
-
-    async def _send(self, record: TxRecord) -> bool:
-        """Hand the last attempt to the node. False where the node would not take it now."""
-        try:
-            await self._client.rpc("eth_sendRawTransaction", "0x" + record.last.raw.hex())
-        except RpcError as error:
-            message = error.message.lower()
-            if any(known in message for known in ("already known", "already imported", "nonce too low")):
-                return True
-            self._log.warning("transaction_not_taken", fn=record.fn, nonce=record.nonce, why=error.message)
-            return "underpriced" in message  # then a replacement follows after some blocks
-        return True
+                await self._sender.bump(record, head)
+        tracked.sent_block = head.number if await self._sender.send(record) else -1
 
     async def _fill_gap(self, head: Block, count: int) -> None:
-        """Nonces below all of ours that nothing uses (lost in a deep reorg) would block us for ever: use them up."""
+        """Nonces below ours that nothing uses (lost in a deep reorg) would block us for ever: use them up."""
         async with self._assigning:
             mine = {t.record.nonce for t in self.tracked.values()}
-            for nonce in sorted(set(range(count, max(mine))) - mine):
+            for nonce in sorted(set(range(count, max(mine, default=count))) - mine):
                 key = f"filler/{nonce}/{head.hash.hex()[:16]}"
-                filler = TxRecord(key, "filler", nonce, self._wallet.address, 0, b"", TRANSFER_GAS)
-                await self._offer(filler, *self._fees.first(head.base_fee))
+                filler = TxRecord(key, "filler", nonce, self._own, 0, b"", TRANSFER_GAS)
+                await self._sender.offer(filler, *self._fees.first(head.base_fee))
                 self.tracked[key] = Tracked(filler)
                 self._log.warning("nonce_gap_filled", nonce=nonce)
-
-    async def _offer(self, record: TxRecord, tip: int, max_fee: int) -> None:
-        """A new signed attempt, on disk before anybody can send it. Raises StoreFailed and leaves none."""
-        record.offer(self._wallet.sign_digest, self._chain_id, tip, max_fee)
-        try:
-            await self._save(record)
-        except BaseException:
-            record.attempts.pop()
-            raise
-
-    async def _save(self, record: TxRecord) -> None:
-        await trio.to_thread.run_sync(self._store.save, self.scope, record)

@@ -16,6 +16,7 @@ from omninode.chain.fees import FeePolicy
 from omninode.chain.interface import Interface
 from omninode.chain.transaction import MAX_TX_GAS, Receipt, TxRecord
 from omninode.chain.txmonitor import Monitor, Tracked
+from omninode.chain.txsender import Sender
 from omninode.chain.wire import parse_block, quantity
 from protocols.errors import LocalProtocolError
 
@@ -53,8 +54,8 @@ class TxQueue:
         self._expected_chain = chain_id
         self._fees = fees or FeePolicy()
         self._errors = Interface(())
-        self._monitor = Monitor(client, wallet, store, log, self._fees, self._errors, on_receipt)
-        self._assigning = trio.Lock()
+        self._sender = Sender(client, wallet, store, log, self._fees, self._errors)
+        self._monitor = Monitor(client, wallet.address, store, self._sender, log, self._fees, on_receipt)
         self._entering: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
 
     @property
@@ -120,7 +121,7 @@ class TxQueue:
         """The transaction that this key already stands for."""
         if (tracked := self._monitor.tracked.get(key)) is not None:
             return tracked
-        record = await trio.to_thread.run_sync(self._store.find, self._monitor.scope, key)
+        record = await trio.to_thread.run_sync(self._store.find, self._sender.scope, key)
         return None if record is None else Tracked(record)
 
     async def _prepare(
@@ -148,16 +149,16 @@ class TxQueue:
         return estimate
 
     async def _enter(self, record: TxRecord) -> Tracked:
-        """Give the record its nonce, sign it, write it down, hand it to the monitor. One at a time."""
-        own = "0x" + self._wallet.address.hex()
-        asked = [("eth_getBlockByNumber", ("latest", False)), ("eth_getBalance", (own, "latest"))]
-        async with self._assigning:
-            answers = await self._client.retry(lambda: self._client.rpc_many(asked), inf, record.fn)
-            block, balance = parse_block(answers[0]), quantity(answers[1])
-            tip, max_fee = self._fees.first(block.base_fee if block else 0)
-            if balance < (needs := record.value + record.gas * max_fee):
-                raise InsufficientFunds(self._wallet.address, needs, balance)
-            return await self._monitor.enter(record, tip, max_fee)
+        """Offer today's fees and hand the record to the monitor. Raises InsufficientFunds, StoreFailed."""
+        asked = [
+            (parse_block, "eth_getBlockByNumber", ("latest", False)),
+            (quantity, "eth_getBalance", ("0x" + self._wallet.address.hex(), "latest")),
+        ]
+        block, balance = await self._client.retry(lambda: self._client.read_many(asked), inf, record.fn)
+        tip, max_fee = self._fees.first(block.base_fee if block else 0)
+        if balance < (needs := record.value + record.gas * max_fee):
+            raise InsufficientFunds(self._wallet.address, needs, balance)
+        return await self._monitor.enter(record, tip, max_fee)
 
 
 def _outcome(record: TxRecord) -> Receipt:

@@ -11,6 +11,7 @@ from omninode.chain.client import ChainClient
 from omninode.chain.devchain import start_anvil
 from omninode.chain.errors import DeadlineExceeded, InsufficientFunds, TransactionFailed, WrongChain
 from omninode.chain.transaction import TxRecord, Unsigned
+from omninode.chain.txmonitor import SETTLE_BLOCKS
 from omninode.chain.txqueue import TxQueue
 from omninode.chain.txstore import SqliteTxStore, StoreFailed
 from tests.integration.chain_support import ALICE, BOB, ETHER, FUND, LOG, needs_anvil, running_queue, until
@@ -141,6 +142,20 @@ async def test_sent_again_after_a_reorg_took_its_block_away() -> None:
 
             await until(paid_again)
             assert await client.nonce(ALICE.address) == 1
+
+
+async def test_a_reorg_beyond_all_memory_does_not_block_the_wallet() -> None:
+    """Transactions that were settled and forgotten are gone: their nonces are used up by fillers."""
+    with start_anvil(fund=FUND, block_time=None) as chain, trio.fail_after(25):
+        async with ChainClient(chain.url) as client, running_queue(client) as queue:
+            for value in (1, 2):
+                await queue.submit(BOB.address, b"", value)
+            await chain.mine(client, SETTLE_BLOCKS + 2)
+            await until(lambda: not queue._monitor.tracked)
+            await chain.reorg(client, SETTLE_BLOCKS + 4)
+            assert await client.nonce(ALICE.address) == 0
+            assert (await queue.submit(BOB.address, b"", 5)).ok
+            assert await client.nonce(ALICE.address) == 3 and await client.balance(BOB.address) == 5
 
 
 async def test_money_that_is_not_there() -> None:
