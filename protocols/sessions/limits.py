@@ -1,4 +1,4 @@
-"""Which numbers a session may have. The contract refuses the same and more coarsely; here the sentence names the way out."""
+"""Which numbers a session may have. The contract refuses the same, more coarsely; here a sentence names the way out."""
 
 from __future__ import annotations
 

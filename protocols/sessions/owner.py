@@ -26,7 +26,7 @@ from protocols.wire.messages import Announcement, Message, OutputRequest, Output
 class Output:
     """total: (d,) sum of the accepted updates, fixed point.  count: how many they are.
 
-    norms: opened squared norm of each selected group's sum (-1: the provers do not agree).  sizes: |U_r| of these groups.
+    norms: opened squared norm of each selected group's sum (-1: the provers do not agree).  sizes: |U_r| of the same.
     """
 
     total: npt.NDArray[np.int64]
@@ -69,7 +69,7 @@ class OwnerMachine:
         return []
 
     def receive(self, message: Message) -> list[Effect]:
-        """One message whose sender the caller has authenticated. Raises RemoteProtocolError, and then nothing changed."""
+        """One message of an authenticated sender. Raises RemoteProtocolError, and then nothing changed."""
         if isinstance(message, Announcement):
             return []  # gossip reaches everybody; the owner needs no keys
         if not isinstance(message, OutputShare):

@@ -13,6 +13,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.sessions import events as ev
 from protocols.sessions.effects import Effect
 from protocols.sessions.identity import Identity
+from protocols.sessions.params import Bitmap
 from protocols.sessions.prover_attest import Attestations
 from protocols.sessions.prover_batch import BatchDesk
 from protocols.sessions.prover_bundles import BundleDesk
@@ -51,7 +52,7 @@ class ProverMachine:
         self._projections = Projections(desk, self._sums)
         self._products = Products(desk, self._sums, self._projections, self._setup)
         self._batch = BatchDesk(desk, self._projections, self._products)
-        self._attestations = Attestations(desk, self._batch)
+        self._attestations = Attestations(desk)
         self._output = OutputDesk(desk, self._sums, self._batch)
 
     @property
@@ -68,6 +69,8 @@ class ProverMachine:
                 effects = self._clock.entered()
             case ev.CommitteeDrawn() if self._desk.index is not None:
                 effects = self._setup.start(event.block)
+            case ev.SetFixed(kind=Bitmap.VALID, block=block):
+                self._attestations.began = block
             case ev.UploadCommitted(index=index):
                 self._uploads.committed(index)
         return effects + self._progress()

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 
 from protocols.sessions.effects import Effect, Transact
 from protocols.sessions.params import Bitmap, Phase
-from protocols.sessions.prover_batch import BatchDesk
 from protocols.sessions.prover_desk import Desk, bitmap
 from protocols.sessions.prover_turns import Turn
 from protocols.wire.eip712 import attestation_digest
 from protocols.wire.messages import AttestationSignature
 
-GRACE = 4
-"""Blocks of the batch phase before a data owner that is not heard counts as silent."""
+GRACE = 3
+"""Blocks since the batch phase began before a data owner that is not heard counts as silent."""
 
 Named = tuple[int, int]  # bitmap over the committee, bitmap over data owners
 
@@ -23,7 +22,7 @@ class Attestations:
     """Two statements, from our own record only: liars (once the batch phase begins), and silent data owners."""
 
     desk: Desk
-    batch: BatchDesk
+    began: int = 0  # block in which the batch phase began
     _own: dict[Named, None] = field(default_factory=dict)
     _signed: dict[Named, dict[int, bytes]] = field(default_factory=dict)
     _turns: dict[Named, Turn] = field(default_factory=dict)
@@ -68,8 +67,7 @@ class Attestations:
         if desk.view.phase < Phase.BATCH or desk.view.phase == Phase.ABORTED:
             return []
         silent = [k for k in desk.members(Bitmap.VALID) if k not in desk.heard]
-        due = desk.view.phase != Phase.BATCH or block >= desk.view.phase_block + GRACE
-        if silent and due and not self._silence_judged:
+        if silent and block >= self.began + GRACE and not self._silence_judged:
             self._silence_judged = True
             effects += self._state((0, bitmap(silent)))
         for named in self._own:

@@ -12,7 +12,7 @@ ENDS = (Phase.FINISHED, Phase.ABORTED)
 
 
 class Clock:
-    """Beacons: every prover pokes at once, so nobody chooses the block. Time-outs: provers take turns, one per block."""
+    """Beacons: every prover pokes at once, so nobody chooses the block. Time-outs: one prover per block, in turn."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

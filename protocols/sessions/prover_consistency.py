@@ -20,11 +20,12 @@ LABEL = "consistency"
 
 @dataclass
 class Consistency:
-    """off: data owners whose piece for us, though committed, is not on the others' polynomial (rebuilt if they are in U)."""
+    """off: data owners whose piece for us, though committed, is not on the others' polynomial (we rebuild it)."""
 
     desk: Desk
     uploads: UploadDesk
     off: set[int] = field(default_factory=set)
+    _ours: set[int] = field(default_factory=set)  # checked, and on it
     _opened: dict[int, dict[int, int]] = field(default_factory=dict)  # point -> data owner -> value
     _verdicts: dict[int, Verdict] | None = None
     _published: dict[tuple[int, int], bool] = field(default_factory=dict)  # (data owner, point) -> opened what it holds
@@ -33,7 +34,7 @@ class Consistency:
     # -- messages ---------------------------------------------------------------------------------------------------
 
     def receive(self, message: Opening) -> list[Effect]:
-        """The combinations of another prover. Its first word counts, and only before we judge."""
+        """The combinations of another prover. Its first word counts; late ones only tell about our own pieces."""
         desk, point = self.desk, self.desk.prover(message)
         desk.not_before(Phase.VALID, message)
         owners = bits(message.present)
@@ -41,7 +42,7 @@ class Consistency:
         if message.present & ~desk.view.sets[Bitmap.DELIVERED]:
             raise desk.refuse("wrong-set", message, "combinations of data owners that did not deliver")
         opened = dict(zip(owners, values.tolist(), strict=True))
-        if self._verdicts is None and self._opened.setdefault(point, opened) != opened:
+        if self._opened.setdefault(point, opened) != opened:
             raise desk.refuse("opened-twice", message, "another opening came before")
         return []
 
@@ -78,6 +79,8 @@ class Consistency:
     def progress(self) -> list[Effect]:
         """Open when the beacon is known, judge when everybody has opened, vote when every outlier has spoken."""
         effects: list[Effect] = []
+        if self.desk.view.phase == Phase.BATCH:
+            self._check_ours()
         if self.desk.view.phase != Phase.VALID or self._posted:
             return effects
         if self.desk.point not in self._opened:
@@ -132,6 +135,24 @@ class Consistency:
         agreeing = max(len(values), 2 * self.desk.t + 1)  # liars cannot be told from others: all must agree
         fits = settled({x: gl.vector([y]) for x, y in values.items()}, self.desk.t, agreeing)
         return Verdict(Status.CONSISTENT) if fits else None
+
+    def trusted(self, index: int) -> bool:
+        """Whether our piece of this data owner is known to be on the others' polynomial."""
+        return index in self._ours
+
+    def _check_ours(self) -> None:
+        """U is fixed: is our own piece on the polynomial that the others vouch for? Matters where we judged too early.
+
+        With a bad piece we would look like a liar in every later opening.
+        """
+        desk = self.desk
+        for k in desk.members(Bitmap.VALID):
+            values = {point: gl.vector([opened[k]]) for point, opened in self._opened.items() if k in opened}
+            if desk.point not in values or k in self._ours or k in self.off:
+                continue
+            decoded = settled(values, desk.t, 2 * desk.t + 1)
+            if decoded is not None:
+                (self.off if desk.point in decoded.error_points else self._ours).add(k)
 
     def _waiting(self) -> bool:
         """Whether an outlier has not spoken of whom that would change something."""

@@ -34,14 +34,18 @@ class Rebuild:
         if index in self._rebuilt:
             return self._rebuilt[index]
         piece = self.uploads.held.get(index)
-        return None if piece is None or index in self.consistency.off else piece.share
+        return piece.share if piece is not None and self.consistency.trusted(index) else None
+
+    def _lacks(self, index: int) -> bool:
+        """Whether help is needed: we never got the piece, or it is off the others' polynomial."""
+        return index not in self._rebuilt and (index not in self.uploads.held or index in self.consistency.off)
 
     def progress(self) -> list[Effect]:
         """U is fixed: ask for what is missing."""
         desk = self.desk
         if desk.view.phase != Phase.BATCH:
             return []
-        missing = [k for k in desk.members(Bitmap.VALID) if self.share(k) is None and k not in self._asked]
+        missing = [k for k in desk.members(Bitmap.VALID) if self._lacks(k) and k not in self._asked]
         self._asked |= set(missing)
         return [e for k in missing for e in desk.broadcast(RebuildRequest(desk.identity.address, k))]
 

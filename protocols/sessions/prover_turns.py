@@ -25,7 +25,7 @@ class Turn:
         return self._send(transaction) if self.desk.rank == 0 else []
 
     def tick(self, block: int, transaction: Transact) -> list[Effect]:
-        """There still is a quorum and nothing on chain. The first tick starts the clock, with a note: it is journaled."""
+        """There still is a quorum and nothing on chain. The first tick starts the clock, with a note."""
         if self._sent:
             return []
         if self._since is None:

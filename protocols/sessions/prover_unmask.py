@@ -1,4 +1,4 @@
-"""Unmasking: shares of a group's secrets, checked against their dealers' roots, until every needed secret is rebuilt."""
+"""Unmasking: shares of a group's secrets, held against their dealers' roots, until all that are needed are rebuilt."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from protocols.wire import eip712
 from protocols.wire.context import Context
 
 Recover = Callable[[bytes, bytes], bytes]
+Header = tuple[int, int, bytes, bytes]  # U, passed, hash of the distances, digest
 
 
 class Revert(Exception):
@@ -209,7 +210,7 @@ class FakeMarket:
         if len(self.owners) == self.p.groups * self.p.group_size:
             self._close_register(self.block)
 
-    def _postGroups(self, sender: bytes, order: tuple[int, ...]) -> None:  # noqa: N802
+    def _postGroups(self, sender: bytes, order: tuple[int, ...]) -> None:
         self._need(self.phase == Phase.GROUPS and sorted(order) == list(range(len(self.owners))))
         hashes = [keccak(self.beacon[Beacon.GROUPS] + self.owners[k]) for k in order]
         self._need(hashes == sorted(hashes))
@@ -218,7 +219,7 @@ class FakeMarket:
         self._emit(ev.GroupsDrawn, order, count)
         self._enter(Phase.KEYS, self.block)
 
-    def _commitShares(self, sender: bytes, root: bytes) -> None:  # noqa: N802
+    def _commitShares(self, sender: bytes, root: bytes) -> None:
         index = self._index(sender)
         self._need(self.phase == Phase.KEYS and index not in self.roots)
         self.roots[index] = root
@@ -226,7 +227,7 @@ class FakeMarket:
         if len(self.roots) == len(self.owners):
             self._close(self.block)
 
-    def _commitUpload(self, sender: bytes, root: bytes) -> None:  # noqa: N802
+    def _commitUpload(self, sender: bytes, root: bytes) -> None:
         index = self._index(sender)
         self._need(self.phase == Phase.UPLOAD and index in self._members(Bitmap.BUNDLES) and index not in self.uploads)
         self.uploads[index] = root
@@ -234,7 +235,7 @@ class FakeMarket:
         if sorted(self.uploads) == self._members(Bitmap.BUNDLES):
             self._close(self.block)
 
-    def _postBitmap(self, sender: bytes, kind: int, bits: int) -> None:  # noqa: N802
+    def _postBitmap(self, sender: bytes, kind: int, bits: int) -> None:
         seat = self._seat(sender)
         phase = {Bitmap.BUNDLES: Phase.BUNDLES, Bitmap.DELIVERED: Phase.DELIVERED, Bitmap.VALID: Phase.VALID}
         posted = self.posted[Bitmap(kind)]
@@ -248,7 +249,7 @@ class FakeMarket:
         quorum = self.p.committee - self.p.threshold
         return all(self._votes(Bitmap.DELIVERED, k) >= quorum for k in self.uploads)
 
-    def _postReceipt(self, sender: bytes, index: int, prover: int, signature: bytes) -> None:  # noqa: N802
+    def _postReceipt(self, sender: bytes, index: int, prover: int, signature: bytes) -> None:
         self._need(self.phase == Phase.DELIVERED and index in self.uploads)
         digest = eip712.receipt_digest(self.context, self.owners[index], self.uploads[index], prover)
         self._need(self._recover(digest, signature) == self.committee[prover].address)
@@ -265,13 +266,13 @@ class FakeMarket:
         for seat, signature in zip(seats, signatures, strict=True):
             self._need(self._recover(digest, signature) == self.committee[seat].address)
 
-    def _postBatch(  # noqa: N802
-        self, sender: bytes, passed: int, flat: tuple[int, ...], digest: bytes, signers: int, signatures: tuple[bytes, ...]
+    def _postBatch(
+        self, sender: bytes, passed: int, flat: tuple[int, ...], digest: bytes, signers: int, sigs: tuple[bytes, ...]
     ) -> None:
         self._need(self.phase == Phase.BATCH)
         valid = self.sets[Bitmap.VALID]
         signed = eip712.batch_digest(self.context, valid, passed, flat, digest)
-        self._quorum(signed, signers, signatures)
+        self._quorum(signed, signers, sigs)
         groups = [r for r in range(len(self.groups)) if passed >> r & 1]
         sizes = {r: sum(valid >> k & 1 for k in self.groups[r]) for r in groups}
         self._need(all(size >= max(2, mask_threshold(len(self.groups[r]))) for r, size in sizes.items()))
@@ -298,10 +299,9 @@ class FakeMarket:
         self.slashed |= {i for i in range(self.p.committee) if provers >> i & 1}
         self._emit(ev.Attested, *fresh)
 
-    def _slashDoubleSign(  # noqa: N802
-        self, sender: bytes, a: tuple[int, int, bytes, bytes], sig_a: bytes, b: tuple[int, int, bytes, bytes], sig_b: bytes
-    ) -> None:
-        self._need(a != b and len({self._recover(header_digest(self.context, h), s) for h, s in ((a, sig_a), (b, sig_b))}) == 1)
+    def _slashDoubleSign(self, sender: bytes, a: Header, sig_a: bytes, b: Header, sig_b: bytes) -> None:
+        signers = {self._recover(header_digest(self.context, h), sig) for h, sig in ((a, sig_a), (b, sig_b))}
+        self._need(a != b and len(signers) == 1)
         self.slashed.add(self._seat(sig_a[:20]))
 
     def _acknowledge(self, sender: bytes) -> None:
@@ -313,12 +313,14 @@ class FakeMarket:
         self.claimed.add(sender)
 
 
-def header_digest(context: Context, header: tuple[int, int, bytes, bytes]) -> bytes:
+def header_digest(context: Context, header: Header) -> bytes:
     """The EIP-712 digest of a batch header whose distances are already hashed."""
     valid, passed, hashed, digest = header
     words = [context.session, valid, passed]
     struct = keccak(
         keccak(b"Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)")
-        + b"".join(word.to_bytes(32, "big") for word in words) + hashed + digest
+        + b"".join(word.to_bytes(32, "big") for word in words)
+        + hashed
+        + digest
     )
     return keccak(b"\x19\x01" + eip712.domain_separator(context) + struct)

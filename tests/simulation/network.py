@@ -33,7 +33,9 @@ class Parcel:
 class Network:
     """Runs one session to its end."""
 
-    def __init__(self, nodes: Iterable[Node], market: FakeMarket, seed: int, loss: float = 0.0, gossip: bool = True) -> None:
+    def __init__(
+        self, nodes: Iterable[Node], market: FakeMarket, seed: int, loss: float = 0.0, gossip: bool = True
+    ) -> None:
         self.nodes = {node.address: node for node in nodes}
         self.market, self.loss, self.gossip = market, loss, gossip
         self._rng = random.Random(seed)

@@ -37,9 +37,15 @@ class Session:
     """``run`` plays it to the end. Nodes: ``provers`` (the pool), ``owners`` (data owners), ``owner``."""
 
     def __init__(
-        self, seed: int, *, pool: int | None = None, data_owners: int | None = None, loss: float = 0.0, gossip: bool = True,
+        self,
+        seed: int,
+        *,
+        pool: int | None = None,
+        data_owners: int | None = None,
+        loss: float = 0.0,
+        gossip: bool = True,
         **changes: object,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.seed, wallets = seed, Wallets()
         owner = wallets.new("owner")
         self.params = small_params(owner=owner.address, **changes)

@@ -20,7 +20,9 @@ class Wallets:
         key = hashlib.sha256(name.encode()).digest()
         address = hashlib.sha256(b"address" + key).digest()[:20]
         self._keys[address] = key
-        return Identity(address, lambda digest: self._sign(address, digest), self._recover, hashlib.sha256(b"enc" + key).digest())
+        return Identity(
+            address, lambda digest: self._sign(address, digest), self._recover, hashlib.sha256(b"enc" + key).digest()
+        )
 
     def _sign(self, address: bytes, digest: bytes) -> bytes:
         tag = hmac.digest(self._keys[address], digest, "sha512")[:45]

@@ -1,0 +1,84 @@
+"""Creation checks: what passes, and what the sentence says when it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.fields.goldilocks import P
+from protocols.gram.projections import fits
+from protocols.sessions.limits import MOST_DIMENSION, check_params, largest_bound
+from protocols.sessions.params import Rule, SessionParams
+from tests.simulation.session import small_params
+
+
+def params(**changes: object) -> SessionParams:
+    """A session that is fine."""
+    return small_params(owner=bytes(20), **changes)
+
+
+def test_a_usual_session_passes() -> None:
+    check_params(params())
+    check_params(params(dimension=5000, public_sums=False, rule=Rule.OUTLIER, groups=4, mu_bps=2500))
+    check_params(params(rule=Rule.M_KRUM, groups=6, mu_bps=2000, m_krum=3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"group_size": 1}, "group_size is 1"),
+        ({"groups": 17}, "groups is 17; it must be between 1 and 16"),
+        ({"group_size": 32, "groups": 9}, "between 1 and 8"),
+        ({"min_accepted": 2}, "min_accepted is 2; it must be between 3 and 6"),
+        ({"min_accepted": 7}, "min_accepted is 7"),
+        ({"reward": 0}, "reward is 0"),
+        ({"threshold": 0}, "threshold is 0"),
+        ({"committee": 4}, "committee is 4; it must be between 5 and 16"),
+        ({"committee": 8, "threshold": 2}, "committee is 8; it must be between 9"),
+        ({"mu_bps": 10_000}, "mu_bps is 10000"),
+        ({"rule": Rule.OUTLIER, "groups": 2}, "groups is 2; .* at least 3"),
+        ({"rule": Rule.MULTI_KRUM, "groups": 3, "mu_bps": 3400}, "at least 4"),
+        ({"rule": Rule.M_KRUM, "groups": 4, "mu_bps": 2500, "m_krum": 2}, "m_krum is 2; it must be between 1 and 1"),
+        ({"register_blocks": 2}, "register_blocks is 2"),
+        ({"upload_blocks": 9}, "upload_blocks is 9"),
+        ({"settle_blocks": 9}, "settle_blocks is 9"),
+        ({"dimension": 0}, "dimension is 0"),
+        ({"dimension": MOST_DIMENSION + 1}, "dimension is"),
+        ({"dimension": 4095, "public_sums": False}, "dimension is 4095; below 4096"),
+        ({"bound": 0}, "bound is 0"),
+        ({"frac_bits": 41}, "frac_bits is 41"),
+    ],
+    ids=str,
+)
+def test_the_sentence_names_the_number(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        check_params(params(**changes))
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match="mode"):
+        check_params(replace(params(), mode=1))  # type: ignore[arg-type]
+
+
+@given(d=st.integers(1, MOST_DIMENSION), size=st.integers(2, 32), groups=st.integers(1, 8))
+def test_the_largest_bound_is_the_largest(d: int, size: int, groups: int) -> None:
+    most = largest_bound(d, size, groups)
+    numbers = params(
+        dimension=d, group_size=size, groups=groups, min_accepted=3 if size * groups > 2 else 2, public_sums=True
+    )
+    if numbers.group_size * numbers.groups < 3:
+        return
+    check_params(replace(numbers, bound=most))
+    with pytest.raises(ValueError, match=f"the largest allowed .* is {most}"):
+        check_params(replace(numbers, bound=most + 1))
+
+
+@given(d=st.integers(1, MOST_DIMENSION), size=st.integers(2, 32), groups=st.integers(1, 8))
+def test_sums_products_and_windows_fit_the_field(d: int, size: int, groups: int) -> None:
+    most, largest = largest_bound(d, size, groups), min(2 * size - 1, size * groups)
+    assert 2 * 87 * size * groups * most // 10 < P // 2
+    assert 2 * ((2 * size - 1) * most) ** 2 < P
+    assert fits(d, largest, most)
