@@ -1,6 +1,6 @@
 """What the user reads when something is wrong: one sentence, what to do about it, and a stable exit code.
 
-Exit codes (docs/operating.md has the same table, a test holds them together):
+Exit codes, which scripts may rely on (a test holds them):
 0 done, 1 failure, 2 usage or configuration, 3 chain, 4 store or disk, 5 already running, 6 not running,
 7 refused, 8 network, 9 keys or passphrase, 130 interrupted.
 """

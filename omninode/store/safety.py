@@ -13,7 +13,7 @@ class Safety:
         self._db = database
 
     def record_once(self, session: int, key: str, value: bytes) -> None:
-        """Write (key, value), on disk when this returns; the same again is fine. Raises SafetyError for another value."""
+        """Write (key, value), on disk when this returns; the same again is fine. SafetyError for another value."""
         with self._db.transaction() as sql:
             sql.execute("INSERT OR IGNORE INTO safety VALUES (?, ?, ?)", (session, key, value))
             row = sql.execute("SELECT value FROM safety WHERE session = ? AND key = ?", (session, key)).fetchone()
