@@ -24,6 +24,7 @@ class BundleIntake:
         self.held: dict[int, shares.Bundle] = {}
         self._direct: dict[int, bytes] = {}
         self._relayed: dict[int, dict[int, bytes]] = {}  # dealer -> committee index -> sealed
+        self._failed: dict[int, dict[bytes, str]] = {}  # candidates that did not open, with the reason
         self._complained: set[int] = set()
         self._asked = 0
 
@@ -87,21 +88,32 @@ class BundleIntake:
 
     def _try(self, place: Place, dealer: int, root: bytes) -> list[Effect]:
         """Open one of the candidates. Blame the dealer only for bytes that surely are its own."""
-        relayed = self._relayed.get(dealer, {})
+        relayed = list(self._relayed.get(dealer, {}).values())
         direct = self._direct.get(dealer)
-        problem = ""
-        for sealed in dict.fromkeys([*([direct] if direct is not None else []), *relayed.values()]):
-            try:
-                plain = self._unseal(place, dealer, sealed)
-                self.held[dealer] = self._verified(place, dealer, root, plain)
-            except ValueError as error:
-                said = list(relayed.values()).count(sealed)
-                if sealed == direct or said > self._core.view.p.threshold:
-                    problem = str(error)
-            else:
-                self._relayed.pop(dealer, None)
+        failed: dict[bytes, str] = {}
+        for sealed in dict.fromkeys([*([direct] if direct is not None else []), *relayed]):
+            known = self._failed.get(dealer, {}).get(sealed)  # keys and root never change, so it fails for ever
+            problem = known or self._open(place, dealer, root, sealed)
+            if not problem:
                 return []
-        return self._complain(place, dealer, problem) if problem else []
+            failed[sealed] = problem
+        self._failed[dealer] = failed
+        certain = [sealed for sealed in failed if sealed == direct or relayed.count(sealed) > self._threshold]
+        return self._complain(place, dealer, failed[certain[0]]) if certain else []
+
+    @property
+    def _threshold(self) -> int:
+        return self._core.view.p.threshold
+
+    def _open(self, place: Place, dealer: int, root: bytes, sealed: bytes) -> str:
+        """Hold the bundle in ``sealed``, or say what is wrong with it."""
+        try:
+            self.held[dealer] = self._verified(place, dealer, root, self._unseal(place, dealer, sealed))
+        except ValueError as error:
+            return str(error) or "does not open"
+        self._relayed.pop(dealer, None)
+        self._failed.pop(dealer, None)
+        return ""
 
     def _unseal(self, place: Place, dealer: int, sealed: bytes) -> bytes:
         core, address = self._core, place.address_of(dealer)
