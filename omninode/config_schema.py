@@ -89,7 +89,6 @@ class DataOwner:
     max_sessions: int = key(100, "sessions in which the same data is used, at most", low=0)
     min_reward: int = key(0, "least pay for one place in a session", low=0, wei=True)
     allowed_owners: tuple[str, ...] = key((), "wallet addresses of model owners to work for; empty: any")
-    accept_named_committee: bool = key(False, "accept a committee that the owner named instead of drawn by lot")
     min_group: int = key(3, "smallest group to hide this node's update in", low=2, high=1000)
     min_accepted: int = key(3, "least number of updates that may be summed and opened", low=3, high=10_000)
 
@@ -111,7 +110,6 @@ class ModelOwner:
     mu: float = key(0.25, "share of the groups that may be corrupt", low=0.0, high=0.5)
     m_krum: int = key(0, "with rule m-krum: how many groups to keep", low=0, high=16)
     min_accepted: int = key(3, "least number of updates that may be summed and opened", low=3, high=10_000)
-    frac_bits: int = key(16, "fractional bits of the fixed point", low=4, high=24)
     register_blocks: int = key(15, "window for registration, in blocks", low=1)
     upload_blocks: int = key(20, "window for training and upload, in blocks", low=1)
     settle_blocks: int = key(25, "window for checks and the batch, in blocks", low=1)
