@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 READY_S = 180.0
 CONTROL_TIMEOUT_S = 20.0
+PLAIN_WIDTH = 120
 
 
 class DemoFailed(OmninodeError):
@@ -47,6 +48,8 @@ def run(options: DemoOptions) -> int:
     """Play the demo. Exit code 0: every session was paid and every attack went as expected."""
     started = time.monotonic()
     console = Console(stderr=options.as_json)
+    if not console.is_terminal:
+        console = Console(stderr=options.as_json, width=PLAIN_WIDTH)  # a pipe has no width of its own
     narrator = Narrator(console)
     try:
         result, ok = trio.run(_play, options, console, narrator, started)
@@ -148,9 +151,10 @@ class _Play:
         with trio.move_on_after(READY_S) as scope:
             while True:
                 self._require_running()
-                up = [await self._ask(node, "status") is not None for node in self.cluster.nodes]
+                answers = [await self._ask(node, "status") or {"warm": False} for node in self.cluster.nodes]
+                up = [answer.get("warm", True) for answer in answers]
                 staked = await market.registry.drawable_count()
-                self.narrator.status(f"starting: {sum(up)} of {len(up)} nodes answer, {staked} provers staked")
+                self.narrator.status(f"starting: {sum(up)} of {len(up)} nodes ready, {staked} provers staked")
                 if all(up) and staked >= provers and await self._owner_model():
                     break
                 await trio.sleep(0.5)
@@ -239,8 +243,8 @@ class _Play:
 
     async def _add_bytes(self, node: NodeProcess, totals: dict[str, int]) -> None:
         status = await self._ask(node, "status") if node.pid else None
-        for protocol, moved in ((status or {}).get("net", {}).get("total", {}).get("bytes", {})).items():
-            totals[protocol] = totals.get(protocol, 0) + int(moved["sent"])
+        for protocol, sent in (status or {}).get("net", {}).get("total", {}).get("sent", {}).items():
+            totals[protocol] = totals.get(protocol, 0) + int(sent)
 
     # -- after ------------------------------------------------------------------------------------------------------
 

@@ -68,6 +68,10 @@ class Trainer:
             return [Result.unpack(raw) for raw in answer["results"]]
         raise TrainingFailed("training was not done by its deadline; the worker was stopped")
 
+    async def warm(self) -> None:
+        """Have a worker ready, so that the first job does not wait for torch to be imported. Raises TrainingFailed."""
+        await self.run([])
+
     async def train(
         self, document: SessionDocument, weights: bytes, data_path: Path, seed: int, deadline: float = math.inf
     ) -> NDArray[np.float32]:

@@ -59,6 +59,7 @@ class ControlVerbs:
             result["model"] = owner.model_status()  # type: ignore[attr-defined]
         data_owner = self._roles.get("data_owner")
         if data_owner is not None:
+            result["warm"] = data_owner.warm  # type: ignore[attr-defined]
             result["refusals"] = {str(k): v for k, v in data_owner.refusals.items()}  # type: ignore[attr-defined]
         return result
 

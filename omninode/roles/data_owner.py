@@ -11,6 +11,7 @@ import trio
 from omninode.learning import data as local_data
 from omninode.learning import fixed_point
 from omninode.learning.document import SessionDocument, training_seed
+from omninode.learning.service import TrainingFailed
 from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
 from omninode.roles.driver import Machine, SessionDriver
@@ -42,10 +43,16 @@ class DataOwner:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.refusals: dict[int, str] = {}
+        self.warm = False
         self._joined: set[int] = set()
 
     async def run(self) -> None:
-        """Nothing to do beside the sessions themselves."""
+        """Have the worker process ready before the first session asks for it."""
+        try:
+            await self._services.trainer.warm()
+            self.warm = True
+        except TrainingFailed as error:  # a session will say it again, with its consequences
+            self._services.log.warning("worker_not_ready", reason=str(error))
         await trio.sleep_forever()
 
     def wants(self, view: SessionView) -> bool:
