@@ -90,8 +90,8 @@ class ProverMachine:
         if self._desk.index is None:
             return effects
         parts = (
-            self._setup, self._bundles, self._uploads, self._consistency, self._unmask, self._projections, self._batch,
-            self._attestations,
+            self._setup, self._bundles, self._uploads, self._consistency, self._unmask, self._projections,
+            self._products, self._batch, self._attestations,
         )  # fmt: skip
         for part in parts:
             effects += part.tick(block)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from protocols.fields import goldilocks as gl
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Phase
+from protocols.wire import codec
 from protocols.wire.messages import Message, Opening, ShareOpening
 from tests.simulation.node import Effects, Node, Twist
 
@@ -51,3 +53,65 @@ def mute_from(phase: Phase) -> Twist:
 def without_calls(*calls: str) -> Twist:
     """Never send these transactions."""
     return lambda node, effects: [e for e in effects if not (isinstance(e, fx.Transact) and e.call in calls)]
+
+
+def mutate(message: Message, rng: random.Random) -> Message:
+    """One field changed to something of the same type that an attacker might try."""
+    names = [f.name for f in fields(message) if f.name != "sender"]
+    if not names:
+        return message
+    name = rng.choice(names)
+    return replace(message, **{name: _other(getattr(message, name), rng)})
+
+
+def _other(value: object, rng: random.Random) -> object:
+    match value:
+        case bool():
+            return not value
+        case int():
+            return rng.choice([0, 1, value ^ 1, value + 1, value << 1, value + (1 << rng.randrange(64))])
+        case bytes():
+            return rng.choice(
+                [value[:-8], value + bytes(8), bytes(len(value)), b"\xff" * len(value), _flipped(value, rng)]
+            )
+        case str():
+            return rng.choice(["consistency", "projections", "gram", "?"])
+        case tuple():
+            shuffled = list(value)
+            rng.shuffle(shuffled)
+            changed = [_other(v, rng) if rng.random() < 0.5 else v for v in value]
+            return rng.choice([value[:-1], value + value[:1], tuple(shuffled), tuple(changed)])
+    raise AssertionError(type(value))
+
+
+def _flipped(value: bytes, rng: random.Random) -> bytes:
+    if not value:
+        return b"\x00"
+    at = rng.randrange(len(value))
+    return value[:at] + bytes([value[at] ^ 1 << rng.randrange(8)]) + value[at + 1 :]
+
+
+def fuzz(seed: int, rate: float) -> Twist:
+    """Change what is sent or answered now and then, and say some things twice."""
+    rng = random.Random(seed)
+
+    def twist(node: Node, effects: Effects) -> Effects:
+        out: Effects = []
+        for effect in effects:
+            if isinstance(effect, fx.Send | fx.Reply) and rng.random() < rate:
+                changed = replace(effect, message=mutate(effect.message, rng))
+                if _encodable(node, changed.message):
+                    out += [changed, effect] if isinstance(effect, fx.Send) and rng.random() < 0.3 else [changed]
+                continue
+            out.append(effect)
+        return out
+
+    return twist
+
+
+def _encodable(node: Node, message: Message) -> bool:
+    try:
+        codec.encode(message, node.context)
+    except (ValueError, OverflowError):
+        return False
+    return True
