@@ -11,9 +11,14 @@ import trio
 from libp2p.abc import IMuxedConn, IMuxedStream, ISecureConn
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer.exceptions import MultiselectClientError, MultiselectError
+from libp2p.security.noise.io import MAX_PLAINTEXT_LENGTH
+from libp2p.stream_muxer.exceptions import MuxedStreamError
+from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import (
+    DEFAULT_WINDOW_SIZE,
     FLAG_SYN,
     HEADER_SIZE,
+    TYPE_DATA,
     TYPE_GO_AWAY,
     TYPE_PING,
     YAMUX_HEADER_FORMAT,
@@ -27,6 +32,7 @@ from omninode.net.limits import Limits, jitter
 
 # Our own loop may have slept for the whole deadline: then the answer is already in the socket, unread.
 _GRACE = 1.0
+FRAME = MAX_PLAINTEXT_LENGTH - HEADER_SIZE
 
 
 class Ledger:
@@ -57,11 +63,62 @@ class Ledger:
 
 
 class SafeStream(YamuxStream):
-    """A stream whose books are closed when it is.
+    """A stream that waits for its reader as long as its writer cares to, and whose books are closed when it is.
 
-    The original keeps a stream that was reset with unread data, for a minute if we reset it, for ever if the peer did
-    and we then close it (closing marks it as open again): a few hundred cancelled requests would use up a connection.
+    The original gives up after 5 s without window, which a starved reader easily needs. It keeps a stream that was
+    reset with unread data: for a minute if we reset it, for ever if the peer did and we then close it (closing marks it
+    as open again), so that a few hundred cancelled requests would use up a connection. And it sends a window update
+    for every read; here one goes out for every quarter of the window.
     """
+
+    _window = DEFAULT_WINDOW_SIZE
+    _opened: trio.Event | None = None
+
+    @property
+    def send_window(self) -> int:
+        """Bytes that may be sent."""
+        return self._window
+
+    @send_window.setter
+    def send_window(self, size: int) -> None:
+        self._window = size
+        if self._opened is not None and size > 0:
+            self._opened.set()
+            self._opened = None
+
+    async def write(self, data: bytes) -> None:
+        """Send all of ``data`` in frames that fill one Noise message each. MuxedStreamError once the stream is over."""
+        view = memoryview(data)
+        while view:
+            while self._window <= 0 and not (self.closed or self.send_closed):
+                await self._wait_for_window()
+            if self.closed or self.send_closed:
+                raise MuxedStreamError("stream is closed")
+            size = min(len(view), self._window, FRAME)
+            self.send_window -= size
+            header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, self.stream_id, size)
+            await self.conn._write_frame(header + view[:size])
+            view = view[size:]
+
+    async def _wait_for_window(self) -> None:
+        if self._opened is None:
+            self._opened = trio.Event()
+        with trio.move_on_after(1.0):  # a reset or the end of the connection opens no window
+            await self._opened.wait()
+
+    async def _auto_tune_and_send_window_update(self, *, bytes_read: int = 0) -> None:
+        self._pending_recv_release += bytes_read
+        increment, target = self._pending_recv_release, self.target_recv_window
+        if increment < target // 4:
+            return
+        self._pending_recv_release = 0
+        buffered = len(self.conn.stream_buffers.get(self.stream_id, b""))
+        if buffered < target // 2 and target < yamux.MAX_WINDOW_SIZE:  # the reader keeps up: more may be on its way
+            self.target_recv_window = min(2 * target, yamux.MAX_WINDOW_SIZE)
+            increment += self.target_recv_window - target
+        self.recv_window += increment
+        if not self.recv_closed:
+            await self.send_window_update(increment)
 
     async def close(self) -> None:
         """Half-close; a stream that is dead already is forgotten."""

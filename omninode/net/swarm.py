@@ -18,7 +18,6 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
-from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr
 
 from omninode.net.book import PeerBook
@@ -26,6 +25,7 @@ from omninode.net.guard import Door
 from omninode.net.keys import key_of
 from omninode.net.limits import Limits, shielded
 from omninode.net.muxer import SafeUpgrader
+from omninode.net.tcp import ReadAhead, ReadAheadTCP
 
 
 class _NoAutoConnect(AutoConnector):
@@ -64,7 +64,7 @@ class SafeSwarm(Swarm):
         book: PeerBook,
         fault: Callable[[str, bytes | None, str], None],
     ) -> None:
-        super().__init__(peer_id, peerstore, upgrader, [TCP()], RetryConfig(max_retries=0), _config(limits))
+        super().__init__(peer_id, peerstore, upgrader, [ReadAheadTCP()], RetryConfig(max_retries=0), _config(limits))
         self.auto_connector = _NoAutoConnect(swarm=self)
         self.limits = limits
         self.book = book
@@ -143,7 +143,7 @@ class SafeSwarm(Swarm):
         with self.door.knock(address) as knock:
             try:
                 if knock is not None:
-                    await self._serve_inbound(RawConnection(read_write_closer, False), maddr, knock)
+                    await self._serve_inbound(RawConnection(ReadAhead(read_write_closer), False), maddr, knock)
             finally:
                 with shielded(1.0):
                     await read_write_closer.close()

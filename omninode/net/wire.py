@@ -2,7 +2,7 @@
 
 Frame: length of the body (4 bytes, big endian), status (1 byte), body. Status 0: data; 1: refused, the body is
 ``rule NUL detail`` in UTF-8; 2: the other side failed. libp2p's own ``read_exactly`` gives up after 100 partial reads
-and its writer after 5 s without window; neither is used here.
+and its writer after 5 s without window; neither is used (``muxer.SafeStream`` waits as long as we do).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ HEADER = struct.Struct(">IB")
 MAX_REFUSAL = 1024
 _READ = 1 << 20
 _WRITE = 1 << 18
-_POLL_MIN, _POLL_MAX = 0.002, 0.05
 
 
 class Wire:
@@ -56,26 +55,15 @@ class Wire:
             missing -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def write(self, data: bytes | memoryview) -> None:
+    async def write(self, data: bytes) -> None:
         """Send all of ``data``, however long the reader takes; the caller's deadline is the only one."""
-        view, muxed = memoryview(data), self._stream.muxed_stream
-        while view:
-            size = min(len(view), _WRITE, await self._window(muxed))
+        for start in range(0, len(data), _WRITE):
+            piece = bytes(data[start : start + _WRITE])
             try:
-                await self._stream.write(bytes(view[:size]))
+                await self._stream.write(piece)
             except Exception as error:
                 raise StreamBroken(f"{type(error).__name__}: {error}") from error
-            view = view[size:]
-            self.sent += size
-
-    async def _window(self, muxed: Any) -> int:
-        pause = _POLL_MIN
-        while muxed.send_window <= 0:
-            if muxed.closed or muxed.send_closed or muxed.reset_received:
-                raise StreamBroken("closed while waiting for the reader")
-            await trio.sleep(pause)
-            pause = min(2 * pause, _POLL_MAX)
-        return int(muxed.send_window)
+            self.sent += len(piece)
 
     async def write_frame(self, body: bytes, status: int = OK) -> None:
         """Send one frame."""

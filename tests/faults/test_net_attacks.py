@@ -5,6 +5,7 @@ The first six are the ones that end or disable stock libp2p 0.8.1; the rest is w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import struct
@@ -181,10 +182,8 @@ async def test_garbage_on_raw_sockets(tmp_path: Path) -> None:
     async with running(victim) as nursery:
         for script in scripts:
             socket = await trio.open_tcp_stream("127.0.0.1", port_of(victim))
-            try:
+            with contextlib.suppress(trio.BrokenResourceError):
                 await socket.send_all(script)
-            except trio.BrokenResourceError:
-                pass
             await socket.aclose()
         guest = network(tmp_path, "guest", victim.addrs)
         await nursery.start(guest.run)
@@ -273,7 +272,9 @@ async def test_garbage_inside_the_multiplexer(tmp_path: Path) -> None:
             for _ in range(20):
                 stream = await raw_stream(attacker, victim, "/test/echo")
                 kind, flags = dice.randrange(5), dice.randrange(16)
-                header = struct.pack("!BBHII", dice.randrange(2), kind, flags, dice.randrange(9), dice.randrange(1 << 32))
+                header = struct.pack(
+                    "!BBHII", dice.randrange(2), kind, flags, dice.randrange(9), dice.randrange(1 << 32)
+                )
                 await stream.muxed_stream.conn._write_frame(header + dice.randbytes(30))
                 await attacker.disconnect(victim.peer_key)
             assert await serves(guest, victim)

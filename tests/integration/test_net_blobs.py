@@ -169,11 +169,11 @@ async def test_a_full_store_is_our_own_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("request_", [b"", b"x" * 39, b"x" * 41, DIGEST + SIZE.pack(1 << 60)])
 async def test_bad_requests_are_refused(tmp_path: Path, request_: bytes) -> None:
-    async with three(tmp_path) as (client, one, two, mine):
+    async with three(tmp_path) as (client, one, _two, mine):
         honest(one, tmp_path / "one")
         async with client.open_stream(one.peer_key, PROTOCOL) as wire:
             await wire.write_frame(request_)
-            with pytest.raises(Exception, match="blob-|request-size|no-such"):
+            with pytest.raises(Exception, match=r"blob-|request-size|no-such"):
                 await wire.read_frame(8)
         path = await fetch_blob(client, mine, DIGEST, [one.peer_key], max_size=1 << 30, deadline=50)
         assert path.read_bytes() == DATA

@@ -88,7 +88,7 @@ def test_a_disk_that_refuses_leaves_the_book_dirty_and_the_file_whole(book: Peer
     blocked = PeerBook(tmp_path / "file" / "book.json")
     (tmp_path / "file").write_text("not a directory")
     blocked.know(A, [HOME], 1.0)
-    with pytest.raises(OSError):  # noqa: PT011 - the system's own words
+    with pytest.raises(OSError):
         blocked.save()
     assert blocked.dirty
 
@@ -122,7 +122,9 @@ _json = st.recursive(
 
 
 @given(damage=_json, field=st.sampled_from(["addrs", "seen", "banned", "record"]))
-def test_one_damaged_entry_leaves_the_others(tmp_path_factory: pytest.TempPathFactory, damage: object, field: str) -> None:
+def test_one_damaged_entry_leaves_the_others(
+    tmp_path_factory: pytest.TempPathFactory, damage: object, field: str
+) -> None:
     path = tmp_path_factory.mktemp("book") / "book"
     book = PeerBook(path)
     book.know(A, [HOME], 1.0)

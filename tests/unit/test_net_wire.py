@@ -15,17 +15,15 @@ from omninode.net.wire import FAILED, HEADER, REFUSED, Wire
 
 
 class FakeStream:
-    """Hands out ``incoming`` in pieces of ``piece`` bytes; opens its window by ``window`` bytes at a time."""
+    """Hands out ``incoming`` in pieces of ``piece`` bytes; takes whatever it is given until it is ``broken``."""
 
-    def __init__(self, incoming: bytes = b"", piece: int = 3, window: int = 5) -> None:
+    def __init__(self, incoming: bytes = b"", piece: int = 3) -> None:
         self.incoming = bytearray(incoming)
         self.outgoing = bytearray()
         self.piece = piece
-        self.window = window
+        self.broken = False
         self.ended: list[str] = []
-        self.muxed_stream = SimpleNamespace(
-            send_window=window, closed=False, send_closed=False, reset_received=False, recv_closed=True
-        )
+        self.muxed_stream = SimpleNamespace(closed=False, reset_received=False, recv_closed=True)
 
     async def read(self, n: int | None = None) -> bytes:
         await trio.lowlevel.checkpoint()
@@ -36,9 +34,9 @@ class FakeStream:
 
     async def write(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
-        assert 0 < len(data) <= self.muxed_stream.send_window, "more than the window allows"
+        if self.broken:
+            raise OSError("broken")
         self.outgoing += data
-        self.muxed_stream.send_window -= len(data)
 
     async def close(self) -> None:
         self.ended.append("close")
@@ -52,26 +50,22 @@ def wire_of(stream: FakeStream) -> Wire:
     return Wire(stream, b"k" * 32, "/test")
 
 
-async def reader_of(stream: FakeStream) -> None:
-    """The other side: opens the window again whenever it is used up."""
-    while True:
-        await trio.sleep(0)
-        if stream.muxed_stream.send_window == 0:
-            stream.muxed_stream.send_window = stream.window
-
-
-async def exchanged(body: bytes, piece: int, window: int) -> bytes:
-    out = FakeStream(window=window)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(reader_of, out)
-        await wire_of(out).write_frame(body)
-        nursery.cancel_scope.cancel()
+async def exchanged(body: bytes, piece: int) -> bytes:
+    out = FakeStream()
+    await wire_of(out).write_frame(body)
     return await wire_of(FakeStream(bytes(out.outgoing), piece)).read_frame(len(body))
 
 
-@given(body=st.binary(max_size=200), piece=st.integers(1, 50), window=st.integers(1, 50))
-def test_frames_survive_any_cutting(body: bytes, piece: int, window: int) -> None:
-    assert trio.run(exchanged, body, piece, window) == body
+@given(body=st.binary(max_size=200), piece=st.integers(1, 50))
+def test_frames_survive_any_cutting(body: bytes, piece: int) -> None:
+    assert trio.run(exchanged, body, piece) == body
+
+
+async def test_large_bodies_go_out_in_pieces() -> None:
+    body = bytes(range(256)) * 3000
+    out = FakeStream()
+    await wire_of(out).write_frame(body)
+    assert bytes(out.outgoing) == HEADER.pack(len(body), 0) + body
 
 
 @given(st.binary(max_size=100))
@@ -121,7 +115,7 @@ async def test_error_frames(body: bytes, status: int, rule: str, detail: str) ->
 
 
 async def test_refusals_are_bounded_on_both_sides() -> None:
-    out = FakeStream(window=1 << 20)
+    out = FakeStream()
     await wire_of(out).refuse("rule", "x" * 100_000)
     assert len(out.outgoing) < 2000
     endless = FakeStream(HEADER.pack(1 << 31, REFUSED) + b"r" * 5000, piece=100)
@@ -143,14 +137,21 @@ async def test_the_budget_is_taken_as_bytes_come_and_given_back_on_failure() -> 
     assert budget.used == 0
 
 
-async def test_a_reader_that_goes_away_ends_the_wait_for_its_window() -> None:
-    stream = FakeStream(window=4)
+async def test_a_stream_that_breaks_while_writing_is_broken() -> None:
+    stream = FakeStream()
     wire = wire_of(stream)
     await wire.write(b"1234")
-    stream.muxed_stream.reset_received = True
-    with pytest.raises(StreamBroken, match="waiting for the reader"):
+    stream.broken = True
+    with pytest.raises(StreamBroken, match="broken"):
         await wire.write(b"5")
     assert wire.sent == 4
+
+
+async def test_a_stream_is_gone_when_it_was_reset() -> None:
+    stream = FakeStream()
+    assert not wire_of(stream).gone
+    stream.muxed_stream.reset_received = True
+    assert wire_of(stream).gone
 
 
 async def test_streams_that_the_other_side_keeps_open_are_reset() -> None:
