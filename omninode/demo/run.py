@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import trio
 from rich.console import Console
 
@@ -47,6 +49,7 @@ class DemoFailed(OmninodeError):
 def run(options: DemoOptions) -> int:
     """Play the demo. Exit code 0: every session was paid and every attack went as expected."""
     started = time.monotonic()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(stderr=options.as_json)
     if not console.is_terminal:
         console = Console(stderr=options.as_json, width=PLAIN_WIDTH)  # a pipe has no width of its own

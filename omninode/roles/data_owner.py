@@ -94,6 +94,12 @@ class DataOwner:
         policy, params = self._services.config.data_owner, view.p
         if policy.allowed_owners and "0x" + params.owner.hex() not in {o.lower() for o in policy.allowed_owners}:
             raise Refused(f"owner 0x{params.owner.hex()} is not in data_owner.allowed_owners")
+        if params.group_size < policy.min_group:
+            raise Refused(f"groups of {params.group_size}, fewer than data_owner.min_group = {policy.min_group}")
+        if params.min_accepted < policy.min_accepted:
+            raise Refused(
+                f"opens sums of {params.min_accepted}, fewer than data_owner.min_accepted = {policy.min_accepted}"
+            )
         places = params.groups * params.group_size
         if params.reward // places < policy.min_reward:
             raise Refused(f"pays {params.reward // places} wei for each place, less than data_owner.min_reward")

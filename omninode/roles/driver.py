@@ -191,8 +191,16 @@ class SessionDriver:
                 self._has_update = True
                 effects += self._update_ready(np.frombuffer(payload, dtype="<i8").astype(np.int64))
             else:
-                effects += self.machine.receive(codec.decode(payload, self.context, self._limits()))
+                effects += self._replay_message(payload)
         return effects
+
+    def _replay_message(self, payload: bytes) -> list[fx.Effect]:
+        """After a reorganisation a message may have come before what it depends on: it is dropped, and comes again."""
+        try:
+            return self.machine.receive(codec.decode(payload, self.context, self._limits()))
+        except RemoteProtocolError as error:
+            self.log.info("journaled_message_dropped", rule=error.rule, sender=error.peer)
+            return []
 
     async def _consume_blocks(self) -> None:
         async for block, events in self._blocks_out:

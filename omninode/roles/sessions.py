@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from omninode.errors import SafetyError, StoreError, cause_of
 from omninode.net.errors import PeerRefused
 from omninode.roles.chainlog import ChainLog
 from omninode.roles.driver import SESSION_PROTOCOL, SessionDriver
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from protocols.sessions.view import SessionView
 
 MAX_MESSAGE = 256 << 20  # one direct message at most; tighter limits follow from the session's numbers
+DRIVER_TRIES = 3
+KEPT_JOURNALS = 32
 RESUME_KEY = "chain/resume-block"
 
 
@@ -108,10 +111,31 @@ class Sessions:
             self._on_announcement(driver.context, message)
 
     async def _drive(self, driver: SessionDriver) -> None:
-        await driver.run()
+        """Run a driver to its end. A defect in one session must not end the others: it starts over from its journal."""
+        for attempt in range(DRIVER_TRIES):
+            try:
+                await driver.run()
+                break
+            except Exception as error:
+                cause = cause_of(error)
+                if isinstance(cause, StoreError) and not isinstance(cause, SafetyError):
+                    raise  # a disk that is full or gone: nothing may be sent that is not journaled
+                driver.log.error("session_failed", error=str(cause), kind=type(cause).__name__, exc_info=error)
+                self._services.events.write("session_failed", session=driver.session, reason=str(cause))
+                if isinstance(cause, SafetyError):
+                    break
+                await trio.sleep(2.0**attempt)
+        await trio.to_thread.run_sync(self._forget_old)
         self._unfinished.discard(driver.session)
         self.drivers.pop(driver.session, None)
         self.chain.forget(driver.session)
+
+    def _forget_old(self) -> None:
+        """Keep the journals of the last sessions, for `session verify`; seeds and safety records stay for ever."""
+        store = self._services.store
+        done = [(session, role) for session, role, state in store.sessions() if state and state.get("done")]
+        for session, role in done[:-KEPT_JOURNALS]:
+            store.forget_inputs(session, role)
 
     async def _on_message(self, peer_key: bytes, data: bytes) -> bytes:
         chain_id, contract, session, _ = codec.peek(data)

@@ -113,7 +113,7 @@ class DataOwnerMachine:
 
     def tick(self, block: int) -> list[Effect]:
         """The chain has reached ``block``. Changes nothing when it returns nothing."""
-        return self._advance(block)
+        return [*self._advance(block), *self._upload.post_receipts(block)]
 
     def update_ready(self, update: npt.NDArray[np.int64]) -> list[Effect]:
         """The trained update: (d,) int64, fixed point. ValueError for another shape or a value beyond +-(p - 1)/2."""
@@ -179,4 +179,4 @@ class DataOwnerMachine:
         """Everything that has become possible. Order: keys, then bundles that need them, then the upload."""
         if self.view.phase in (Phase.FINISHED, Phase.ABORTED):
             return []
-        return [*self._keys.advance(block), *self._bundles.advance(block), *self._upload.advance(block)]
+        return [*self._keys.advance(block), *self._bundles.advance(block), *self._upload.advance()]

@@ -43,11 +43,8 @@ class Uploading:
             raise LocalProtocolError("a second update: only the journaled one may leave this node")
         self._update, self._given = gl.from_signed(update), True
 
-    def advance(self, block: int) -> list[Effect]:
-        """Upload as soon as V, the update and the keys of V are there; post receipts that provers forget."""
-        return [*self._upload(), *self._post_receipts(block)]
-
-    def _upload(self) -> list[Effect]:
+    def advance(self) -> list[Effect]:
+        """Upload as soon as V, the update and the keys of V are there."""
         core, place = self._core, self._core.place
         members = core.survivors(Bitmap.BUNDLES)
         if self._update is None or place is None or not members or core.view.phase > Phase.UPLOAD:
@@ -107,8 +104,11 @@ class Uploading:
         self.receipts.setdefault(prover, message.signature)
         return []
 
-    def _post_receipts(self, block: int) -> list[Effect]:
-        """Receipts of provers that left us out; near the deadline also of silent ones, as many as we need."""
+    def post_receipts(self, block: int) -> list[Effect]:
+        """Receipts of provers that left us out; near the deadline also of silent ones, as many as we need.
+
+        Asked once per block, after all its events: in the middle of a block a prover only seems to be silent.
+        """
         view, place = self._core.view, self._core.place
         if place is None or view.phase != Phase.DELIVERED:
             return []

@@ -143,6 +143,7 @@ def test_a_prover_that_leaves_us_out_is_shown_its_receipt() -> None:
     world.emit(ev.BitmapPosted(7, world.block, Bitmap.DELIVERED, 0, 0b111))
     assert posted(world) == []
     world.emit(ev.BitmapPosted(7, world.block, Bitmap.DELIVERED, 1, 0b110))
+    world.tick(1)
     assert world.transactions[0]["postReceipt/1"].args == (0, 1, world.receipt(0, 1).signature)
     world.emit(ev.BitmapPosted(7, world.block, Bitmap.DELIVERED, 2, 0b110))  # no receipt of this one
     world.tick(3)
@@ -153,7 +154,17 @@ def test_a_receipt_that_comes_after_the_bitmap_counts_too() -> None:
     world = delivered(())
     world.emit(ev.BitmapPosted(7, world.block, Bitmap.DELIVERED, 3, 0))
     world.send(0, world.receipt(0, 3))
+    world.tick(1)
     assert posted(world) == ["postReceipt/3"]
+
+
+def test_a_prover_only_seems_silent_in_the_middle_of_a_block() -> None:
+    world = delivered((0, 1, 2, 3, 4))
+    world.phase(Phase.DELIVERED, world.block + 1)
+    for i in range(5):
+        world.emit(ev.BitmapPosted(7, world.block, Bitmap.DELIVERED, i, 0b111))
+    world.tick(1)
+    assert posted(world) == []
 
 
 def test_receipts_of_silent_provers_are_posted_when_they_are_needed() -> None:
