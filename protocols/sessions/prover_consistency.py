@@ -79,7 +79,7 @@ class Consistency:
     def progress(self) -> list[Effect]:
         """Open when the beacon is known, judge when everybody has opened, vote when every outlier has spoken."""
         effects: list[Effect] = []
-        if self.desk.view.phase == Phase.BATCH:
+        if self.desk.settling:
             self._check_ours()
         if self.desk.view.phase != Phase.VALID or self._posted:
             return effects

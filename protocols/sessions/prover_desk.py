@@ -106,6 +106,11 @@ class Desk:
         """Registration indices in the fixed set of this kind, ascending."""
         return [m.index for m in self.view.members if self.view.in_set(kind, m.index)]
 
+    @property
+    def settling(self) -> bool:
+        """U is fixed and the sum not yet taken: who was slow for the batch still catches up, to serve the output."""
+        return self.view.phase in (Phase.BATCH, Phase.OUTPUT)
+
     def cut(self) -> int:
         """Block at whose tick a transaction must leave, whatever is missing, to be mined in this phase.
 

@@ -57,7 +57,7 @@ class Products:
     def progress(self) -> list[Effect]:
         """Open ours when the projections have judged and we have all the sums; decode what has arrived."""
         desk = self.desk
-        if desk.view.phase != Phase.BATCH or not self.projections.done:
+        if not desk.settling or not self.projections.done:
             return []
         effects: list[Effect] = []
         if all(r in self.sums.sums for r, passed in self.projections.outcome.items() if passed):

@@ -51,7 +51,7 @@ class Projections:
     def progress(self) -> list[Effect]:
         """Open ours when all groups are resolved; decode what has arrived."""
         desk = self.desk
-        if desk.view.phase != Phase.BATCH:
+        if not desk.settling:
             return []
         effects: list[Effect] = []
         if desk.point not in self._opened and self.sums.resolved:

@@ -43,7 +43,7 @@ class Rebuild:
     def progress(self) -> list[Effect]:
         """U is fixed: ask for what is missing."""
         desk = self.desk
-        if desk.view.phase != Phase.BATCH:
+        if not desk.settling:
             return []
         missing = [k for k in desk.members(Bitmap.VALID) if self._lacks(k) and k not in self._asked]
         self._asked |= set(missing)

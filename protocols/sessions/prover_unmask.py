@@ -122,7 +122,7 @@ class UnmaskDesk:
 
     def progress(self) -> list[Effect]:
         """Rebuild what can be rebuilt; a group with too few members or a lying dealer fails."""
-        if self.desk.view.phase != Phase.BATCH:
+        if not self.desk.settling:
             return []
         effects: list[Effect] = []
         for group in range(len(self.desk.view.groups)):
@@ -133,10 +133,10 @@ class UnmaskDesk:
     def tick(self, block: int) -> list[Effect]:
         """Ask other provers for what is missing, every second block; at half of the window give up."""
         desk, view = self.desk, self.desk.view
-        if view.phase != Phase.BATCH:
+        if not desk.settling:
             return []
         open_groups = [r for r in range(len(view.groups)) if r not in self.failed and not self.complete(r)]
-        if open_groups and block >= desk.share_of_window(1, 2):
+        if open_groups and view.phase == Phase.BATCH and block >= desk.share_of_window(1, 2):
             return [effect for r in open_groups for effect in self._fail(r, "unmask shares are missing")]
         missing = [k for k in desk.members(Bitmap.VALID) if k not in self._messages]
         due = max(view.phase_block, self._asked_at) + 2
