@@ -198,7 +198,8 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
             emit BatchFinal(id, hash, passed, selected, accepted);
             _enter(id, s, Phase.Output, block.number);
         }
-        s.credit(msg.sender, units + Gas.batch(signatures.length, distances.length, s.registered));
+        uint256 picks = s.terms.rule == 3 ? uint256(s.terms.mKrum) * s.groupCount : 0;
+        s.credit(msg.sender, units + Gas.batch(signatures.length, distances.length, s.registered, picks));
     }
 
     // ---------------------------------------------------------------------------------------------- faults
@@ -232,7 +233,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         }
         if (s.phase < Phase.Finished && s.attestations <= s.terms.threshold) {
             s.attestations += 1;
-            units += Gas.attest(signatures.length);
+            units += Gas.attest(signatures.length, Sets.size(forfeits));
         }
         if (units != 0) s.credit(msg.sender, units);
         _send(BURN, Sets.size(forfeits) * s.terms.deposit);

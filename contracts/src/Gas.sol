@@ -12,39 +12,43 @@ library Gas {
     uint256 internal constant COMMIT_UPLOAD = 61_000;
     uint256 internal constant BITMAP = 60_000;
     uint256 internal constant POKE = 25_000;
-    uint256 internal constant BEACON = 30_000;
-    uint256 internal constant DRAW = 56_000; // per prover drawn
-    uint256 internal constant CLOSE = 25_000; // a phase that ends, on top of the function that ends it
-    uint256 internal constant CLOSE_EACH = 4_500; // per committee member
+    uint256 internal constant BEACON = 28_000;
+    uint256 internal constant DRAW = 55_000; // per prover drawn
+    // A phase that ends, on top of the function that ends it; a set that is fixed; a session that ends.
+    uint256 internal constant CLOSE = 10_000;
+    uint256 internal constant FIX = 15_000;
+    uint256 internal constant FIX_EACH = 4_500; // per committee member
+    uint256 internal constant END_EACH = 8_000; // per committee member
     uint256 internal constant SLASH = 60_000;
     uint256 internal constant BATCH = 45_000;
-    uint256 internal constant BATCH_DISTANCE = 3_000; // per distance
+    uint256 internal constant BATCH_DISTANCE = 2_400; // per distance
+    uint256 internal constant BATCH_PICK = 3_000; // per group and pick of m-krum
     uint256 internal constant BATCH_OWNER = 300; // per data owner
     uint256 internal constant ATTEST = 60_000;
+    uint256 internal constant ATTEST_OWNER = 6_000; // per deposit forfeited
     uint256 internal constant SIGNATURE = 7_500;
     uint256 internal constant MOST_CLOSES = 13; // phases after creation
 
-    /// @dev Units for the end of one phase.
-    function close(uint256 n) internal pure returns (uint256) {
-        return CLOSE + n * CLOSE_EACH;
+    function fix(uint256 n) internal pure returns (uint256) {
+        return FIX + n * FIX_EACH;
     }
 
-    function batch(uint256 signatures, uint256 distances, uint256 owners) internal pure returns (uint256) {
-        return BATCH + signatures * SIGNATURE + distances * BATCH_DISTANCE + owners * BATCH_OWNER;
+    function batch(uint256 signatures, uint256 distances, uint256 owners, uint256 picks) internal pure returns (uint256) {
+        return BATCH + signatures * SIGNATURE + distances * BATCH_DISTANCE + owners * BATCH_OWNER + picks * BATCH_PICK;
     }
 
-    function attest(uint256 signatures) internal pure returns (uint256) {
-        return ATTEST + signatures * SIGNATURE;
+    function attest(uint256 signatures, uint256 forfeits) internal pure returns (uint256) {
+        return ATTEST + signatures * SIGNATURE + forfeits * ATTEST_OWNER;
     }
 
     /// @dev An upper bound of all units that one session can be asked to pay back: every call of every participant, a
-    /// poke per phase, every prover slashed, t + 1 attestations.
+    /// poke per phase, every prover slashed, every deposit forfeited, t + 1 attestations.
     function worstCase(IDataMarket.Params calldata p) internal pure returns (uint256) {
         uint256 owners = uint256(p.groups) * p.groupSize;
         uint256 n = p.committee;
         uint256 pairs = (uint256(p.groups) * (uint256(p.groups) + 1)) / 2 - p.groups;
-        return owners * (REGISTER + COMMIT_SHARES + COMMIT_UPLOAD + GROUPS_EACH) + GROUPS
-            + n * (3 * BITMAP + DRAW + SLASH) + 2 * BEACON + MOST_CLOSES * (POKE + close(n)) + batch(n, pairs, owners)
-            + (uint256(p.threshold) + 1) * attest(n);
+        return owners * (REGISTER + COMMIT_SHARES + COMMIT_UPLOAD + GROUPS_EACH + ATTEST_OWNER) + GROUPS
+            + n * (3 * BITMAP + DRAW + SLASH + END_EACH) + 3 * (BEACON + fix(n)) + MOST_CLOSES * (POKE + CLOSE)
+            + batch(n, pairs, owners, p.rule == 3 ? uint256(p.mKrum) * p.groups : 0) + (uint256(p.threshold) + 1) * attest(n, 0);
     }
 }

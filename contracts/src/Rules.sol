@@ -28,7 +28,7 @@ library Rules {
         if (rule > 3) revert BadRule(rule);
         if (passed >> 16 != 0 || passed >> created != 0) revert BitOutOfRange(passed, created);
         uint256 count = Sets.size(passed);
-        uint256[] memory matrix = _matrix(distances, count);
+        uint256[] memory near = _neighbours(distances, count);
         if (count == 0) return (false, 0);
         if (rule == 0) return (true, passed);
         uint256 faulty = (uint256(muBps) * created) / 10000;
@@ -36,16 +36,16 @@ library Rules {
         faulty = faulty > refused ? faulty - refused : 0;
         if (count < faulty + 3) return (false, 0);
         uint256 kept;
-        if (rule == 1) kept = _outlier(matrix, count, faulty);
-        else if (rule == 2) kept = _multiKrum(matrix, count, faulty);
-        else kept = _mKrum(matrix, count, faulty, mKrum);
+        if (rule == 1) kept = _outlier(near, count, faulty);
+        else if (rule == 2) kept = _multiKrum(near, count, faulty);
+        else kept = _mKrum(near, count, faulty, mKrum);
         return (kept != 0, _spread(kept, passed));
     }
 
     /// @dev Drops, highest score first, at most `faulty` groups of score above 9/4 of the lower median.
-    function _outlier(uint256[] memory matrix, uint256 count, uint256 faulty) private pure returns (uint256 kept) {
+    function _outlier(uint256[] memory near, uint256 count, uint256 faulty) private pure returns (uint256 kept) {
         kept = Sets.full(count);
-        uint256[] memory scores = _scores(matrix, count, kept, count - faulty - 2);
+        uint256[] memory scores = _scores(near, count, kept, count - faulty - 2);
         uint256 limit = 9 * _lowerMedian(scores, count);
         for (uint256 drops = 0; drops < faulty; ++drops) {
             uint256 worst = count;
@@ -58,16 +58,16 @@ library Rules {
     }
 
     /// @dev Keeps the count - faulty groups of lowest score.
-    function _multiKrum(uint256[] memory matrix, uint256 count, uint256 faulty) private pure returns (uint256 kept) {
+    function _multiKrum(uint256[] memory near, uint256 count, uint256 faulty) private pure returns (uint256 kept) {
         uint256 all = Sets.full(count);
-        uint256[] memory scores = _scores(matrix, count, all, count - faulty - 2);
+        uint256[] memory scores = _scores(near, count, all, count - faulty - 2);
         for (uint256 picks = count - faulty; picks > 0; --picks) {
             kept |= uint256(1) << _lowest(scores, count, all & ~kept);
         }
     }
 
     /// @dev m times the argmin of the score within what remains.
-    function _mKrum(uint256[] memory matrix, uint256 count, uint256 faulty, uint256 m)
+    function _mKrum(uint256[] memory near, uint256 count, uint256 faulty, uint256 m)
         private
         pure
         returns (uint256 kept)
@@ -76,7 +76,7 @@ library Rules {
         if (m > most) m = most;
         uint256 rest = Sets.full(count);
         for (uint256 picks = 0; picks < m; ++picks) {
-            uint256[] memory scores = _scores(matrix, count, rest, count - picks - faulty - 2);
+            uint256[] memory scores = _scores(near, count, rest, count - picks - faulty - 2);
             uint256 bit = uint256(1) << _lowest(scores, count, rest);
             rest &= ~bit;
             kept |= bit;
@@ -84,42 +84,44 @@ library Rules {
     }
 
     /// @dev scores[r], r in `set`: sum of the `nearest` smallest distances from r to others of the set.
-    function _scores(uint256[] memory matrix, uint256 count, uint256 set, uint256 nearest)
+    function _scores(uint256[] memory near, uint256 count, uint256 set, uint256 nearest)
         private
         pure
         returns (uint256[] memory scores)
     {
         scores = new uint256[](count);
-        uint256[] memory row = new uint256[](count);
         unchecked {
             for (uint256 r = 0; r < count; ++r) {
                 if (!Sets.has(set, r)) continue;
-                uint256 length = 0;
-                for (uint256 s = 0; s < count; ++s) {
-                    if (s != r && Sets.has(set, s)) _insert(row, length++, matrix[r * count + s]);
+                uint256 score;
+                uint256 place = r * count;
+                for (uint256 left = nearest; left > 0; ++place) {
+                    uint256 neighbour = near[place];
+                    if (!Sets.has(set, neighbour & 255)) continue;
+                    score += neighbour >> 8;
+                    --left;
                 }
-                for (uint256 k = 0; k < nearest; ++k) {
-                    scores[r] += row[k];
-                }
+                scores[r] = score;
             }
         }
     }
 
-    /// @dev Insertion into the sorted first `length` entries.
-    function _insert(uint256[] memory row, uint256 length, uint256 value) private pure {
+    /// @dev Inserts into the sorted entries start .. start + length - 1.
+    function _insert(uint256[] memory row, uint256 start, uint256 length, uint256 value) private pure {
         unchecked {
-            while (length > 0 && row[length - 1] > value) {
-                row[length] = row[length - 1];
-                --length;
+            uint256 place = start + length;
+            while (place > start && row[place - 1] > value) {
+                row[place] = row[place - 1];
+                --place;
             }
+            row[place] = value;
         }
-        row[length] = value;
     }
 
     function _lowerMedian(uint256[] memory scores, uint256 count) private pure returns (uint256) {
         uint256[] memory sorted = new uint256[](count);
         for (uint256 r = 0; r < count; ++r) {
-            _insert(sorted, r, scores[r]);
+            _insert(sorted, 0, r, scores[r]);
         }
         return sorted[(count - 1) / 2];
     }
@@ -132,18 +134,19 @@ library Rules {
         }
     }
 
-    /// @dev The full symmetric matrix, row-major, from the upper triangle.
-    function _matrix(uint256[] calldata distances, uint256 count) private pure returns (uint256[] memory matrix) {
+    /// @dev Row r, from place r * count: the other groups by distance from r, each as distance << 8 | index. Sorted
+    /// once; a score within a subset passes over the others.
+    function _neighbours(uint256[] calldata distances, uint256 count) private pure returns (uint256[] memory near) {
         uint256 expected = count == 0 ? 0 : (count * (count - 1)) / 2;
         if (distances.length != expected) revert DistanceCount(distances.length, expected);
-        matrix = new uint256[](count * count);
+        near = new uint256[](count * count);
         uint256 position = 0;
         for (uint256 r = 0; r < count; ++r) {
             for (uint256 s = r + 1; s < count; ++s) {
                 uint256 distance = distances[position];
                 if (distance >= DISTANCE_LIMIT) revert DistanceTooLarge(position);
-                matrix[r * count + s] = distance;
-                matrix[s * count + r] = distance;
+                _insert(near, r * count, s - 1, (distance << 8) | s);
+                _insert(near, s * count, r, (distance << 8) | r);
                 ++position;
             }
         }

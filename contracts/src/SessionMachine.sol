@@ -138,7 +138,7 @@ abstract contract SessionMachine is IDataMarket {
             s.accounts[provers[seat]].seat = uint8(seat + 1);
         }
         emit CommitteeDrawn(id, provers);
-        return _enter(id, s, Phase.Register, block.number) + n * Gas.DRAW;
+        return _enter(id, s, Phase.Register, block.number) + Gas.BEACON + n * Gas.DRAW;
     }
 
     /// @dev Slashes those that posted nothing and fixes the set: n - t bitmaps, and the commitment that goes with it.
@@ -146,7 +146,9 @@ abstract contract SessionMachine is IDataMarket {
         uint256 posted = _posted(s, kind);
         uint256 bits = _agreedSet(s, kind, posted);
         s.sets[kind] = bits;
-        uint256 silent = Sets.full(s.terms.committee) & ~posted;
+        uint256 n = s.terms.committee;
+        units = Gas.fix(n);
+        uint256 silent = Sets.full(n) & ~posted;
         for (uint256 seat = 0; silent >> seat != 0; ++seat) {
             if (Sets.has(silent, seat)) units += _slash(id, s, seat, 0);
         }
@@ -192,7 +194,7 @@ abstract contract SessionMachine is IDataMarket {
         uint256 deadline = Timeline.deadlineOf(s, phase);
         s.deadline = SafeCast.toUint32(deadline);
         emit PhaseChanged(id, phase, uint64(deadline));
-        return Gas.close(s.terms.committee);
+        return Gas.CLOSE;
     }
 
     function _finish(uint256 id, Session storage s, uint256 when) internal returns (uint256) {
@@ -206,8 +208,9 @@ abstract contract SessionMachine is IDataMarket {
 
     function _end(uint256 id, Session storage s, Phase phase, uint256 when) private returns (uint256) {
         s.endBlock = uint32(when);
-        if (s.beacons[0] != 0) REGISTRY.unlock(_committee(s));
-        return _enter(id, s, phase, when);
+        address[] memory provers = _committee(s);
+        if (provers.length != 0) REGISTRY.unlock(provers);
+        return _enter(id, s, phase, when) + provers.length * Gas.END_EACH;
     }
 
     /// @dev Empty before the draw.

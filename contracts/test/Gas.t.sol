@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Gas} from "../src/Gas.sol";
 import {IDataMarket} from "../src/IDataMarket.sol";
 import {Sets} from "../src/Sets.sol";
 import {MarketBase} from "./base/MarketBase.sol";
@@ -40,25 +41,26 @@ contract GasTest is MarketBase {
     }
 
     function session(uint256 id, string memory suffix) private {
+        uint256 n = market.params(id).committee;
         pokeNext(id);
-        measure(string.concat("poke: committee", suffix));
+        near(measure(string.concat("poke: committee", suffix)), Gas.POKE + Gas.CLOSE + Gas.BEACON + n * Gas.DRAW, 20_000);
         uint256 most = uint256(market.params(id).groups) * market.params(id).groupSize;
         for (uint256 i = 0; i < most; ++i) {
             join(id, i);
-            label("register", i, most, suffix);
+            label("register", i, most, suffix, Gas.REGISTER);
         }
         pokeNext(id);
-        measure(string.concat("poke: groups", suffix));
+        near(measure(string.concat("poke: groups", suffix)), Gas.POKE + Gas.CLOSE + Gas.BEACON, 5_000);
         groupsOf(id);
-        measure(string.concat("postGroups", suffix));
+        near(measure(string.concat("postGroups", suffix)), Gas.GROUPS + most * Gas.GROUPS_EACH, 30_000);
         for (uint256 i = 0; i < most; ++i) {
             commitShares(id, i);
-            label("commitShares", i, most, suffix);
+            label("commitShares", i, most, suffix, Gas.COMMIT_SHARES);
         }
         bitmaps(id, 0, suffix);
         for (uint256 i = 0; i < most; ++i) {
             commitUpload(id, i);
-            label("commitUpload", i, most, suffix);
+            label("commitUpload", i, most, suffix, Gas.COMMIT_UPLOAD);
         }
         bitmaps(id, 1, suffix);
         pokeNext(id);
@@ -66,9 +68,11 @@ contract GasTest is MarketBase {
         bitmaps(id, 2, suffix);
         uint256 passed = Sets.full(view_(id).groupCount);
         attest(id, 1 << 4, 1);
-        measure(string.concat("attest", suffix));
+        uint256 gas_ = measure(string.concat("attest", suffix));
+        near(gas_, Gas.attest(Sets.size(quorum(id)), 1) + Gas.SLASH, 30_000);
         postBatch(id, passed, zeros(passed));
-        measure(string.concat("postBatch", suffix));
+        gas_ = measure(string.concat("postBatch", suffix));
+        near(gas_, Gas.batch(Sets.size(quorum(id)), zeros(passed).length, most, 0), 100_000);
         vm.prank(model);
         market.acknowledge(id);
         measure(string.concat("acknowledge", suffix));
@@ -84,15 +88,20 @@ contract GasTest is MarketBase {
         uint256 n = market.params(id).committee;
         for (uint256 seat = 0; seat < n; ++seat) {
             post(id, seat, kind, all(id));
-            label(string.concat("postBitmap ", vm.toString(kind)), seat, n, suffix);
+            label(string.concat("postBitmap ", vm.toString(kind)), seat, n, suffix, Gas.BITMAP - (kind == 2 ? 18_000 : 0));
         }
     }
 
     /// @dev First, second and last of a series: the first pays for new words, the last for closing the phase.
-    function label(string memory name, uint256 i, uint256 count, string memory suffix) private {
+    function label(string memory name, uint256 i, uint256 count, string memory suffix, uint256 units) private {
         if (i == 0) measure(string.concat(name, ": first", suffix));
-        else if (i == 1) measure(string.concat(name, ": next", suffix));
+        else if (i == 1) near(measure(string.concat(name, ": next", suffix)), units, 2_500);
         else if (i + 1 == count) measure(string.concat(name, ": last", suffix));
+    }
+
+    /// @dev What is paid back is about what was spent.
+    function near(uint256 measured, uint256 units, uint256 tolerance) private pure {
+        if (measured > units + tolerance || units > measured + tolerance) revert NotEqual("units", units, measured);
     }
 
     function testGasReceiptThatSlashes() public {
@@ -105,6 +114,28 @@ contract GasTest is MarketBase {
         signature = signAs(prover, receiptStruct(id, dataOwner(4), uploadRoot(4), 0));
         market.postReceipt(id, 4, 0, signature);
         measure("postReceipt");
+    }
+
+    /// @dev Everybody silent: the most deposits that one attestation can take.
+    function testGasAttestAll() public {
+        IDataMarket.Params memory p = terms();
+        (p.groups, p.groupSize, p.bound) = (16, 16, 65536);
+        uint256 id = started(p, IDataMarket.Phase.Batch);
+        attest(id, 1, type(uint256).max);
+        near(measure("attest: 256 deposits"), Gas.attest(4, 256) + Gas.SLASH, 100_000);
+    }
+
+    /// @dev The dearest rule on the most groups.
+    function testGasLargestSelection() public {
+        IDataMarket.Params memory p = terms();
+        (p.groups, p.groupSize, p.rule, p.muBps, p.mKrum) = (16, 3, 3, 0, 14);
+        uint256 id = started(p, IDataMarket.Phase.Batch);
+        uint256[] memory d = new uint256[](120);
+        for (uint256 i = 0; i < 120; ++i) {
+            d[i] = uint256(keccak256(abi.encode(i))) >> 16;
+        }
+        postBatch(id, 0xffff, d);
+        near(measure("postBatch: m-krum, 16 groups"), Gas.batch(4, 120, 48, 14 * 16), 100_000);
     }
 
     function testGasDoubleSign() public {

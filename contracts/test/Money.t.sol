@@ -103,10 +103,12 @@ contract MoneyTest is MarketBase {
         uint256 expected = (Gas.REGISTER + Gas.COMMIT_SHARES + Gas.COMMIT_UPLOAD) * PRICE;
         eq(market.owed(id, dataOwner(0)), 0.05 ether + uint256(1 ether) / 12 + expected, "three transactions");
         eq(market.owed(id, market.committeeOf(id)[0]), 0.01 ether + 3 * Gas.BITMAP * PRICE, "three bitmaps");
-        expected += 3 * Gas.close(5) * PRICE; // closed Register, Keys and Upload
+        expected += 3 * Gas.CLOSE * PRICE; // closed Register, Keys and Upload
         eq(market.owed(id, dataOwner(11)), 0.05 ether + uint256(1 ether) / 12 + expected, "who closes a phase");
-        uint256 units = 3 * (Gas.POKE + Gas.close(5)) + 5 * Gas.DRAW + 2 * Gas.BEACON + Gas.GROUPS + 12 * Gas.GROUPS_EACH
-            + Gas.batch(4, 6, 12);
+        expected = 0.01 ether + (3 * Gas.BITMAP + 3 * (Gas.CLOSE + Gas.fix(5))) * PRICE;
+        eq(market.owed(id, market.committeeOf(id)[4]), expected, "who fixes a set");
+        uint256 units = 3 * (Gas.POKE + Gas.CLOSE + Gas.BEACON) + 5 * Gas.DRAW + Gas.GROUPS + 12 * Gas.GROUPS_EACH
+            + Gas.batch(4, 6, 12, 0);
         eq(market.owed(id, address(this)), units * PRICE, "pokes, order, batch");
     }
 
@@ -158,8 +160,8 @@ contract MoneyTest is MarketBase {
         ok(credits <= market.requiredEscrow(p) - 1.05 ether, "budget");
         uint256 units = credits / 2 gwei;
         uint256 expected = 12 * (Gas.REGISTER + Gas.COMMIT_SHARES + Gas.COMMIT_UPLOAD + Gas.GROUPS_EACH) + Gas.GROUPS
-            + 5 * (3 * Gas.BITMAP + Gas.DRAW) + 2 * Gas.BEACON + 3 * Gas.POKE + 9 * Gas.close(5) + Gas.batch(4, 6, 12)
-            + 2 * Gas.attest(4) + Gas.SLASH;
+            + 5 * (3 * Gas.BITMAP + Gas.DRAW) + 3 * (Gas.BEACON + Gas.POKE + Gas.fix(5)) + 9 * Gas.CLOSE
+            + Gas.batch(4, 6, 12, 0) + 2 * Gas.attest(4, 1) + Gas.SLASH;
         eq(units, expected, "every call once, two of three attestations");
     }
 
