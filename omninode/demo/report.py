@@ -57,7 +57,7 @@ def accuracy_table(owner_alone: float, pooled: float, records: Sequence[SessionR
 
 def people_table(records: Sequence[SessionRecord], names: Mapping[bytes, str]) -> Table:
     """Per data owner: its group and fate in every session, and what it was paid."""
-    table = Table(title="Data owners: group and fate by session, reward in ether", title_justify="left")
+    table = Table(title="Data owners (reward in ether)", title_justify="left")
     table.add_column("data owner")
     for record in records:
         table.add_column(f"s{record.session}")

@@ -104,6 +104,7 @@ class _Play:
         self.options, self.console, self.narrator, self.started = options, console, narrator, started
         self.stage, self.cluster, self.chain = built, cluster, chain
         self.pooled = 0.0
+        self.pooled_known = trio.Event()
         self.bytes_before = 0
         self.attacks = Attacks(options, cluster, narrator)
 
@@ -116,9 +117,9 @@ class _Play:
                 client, None, deployment.market, deployment.chain_id, start_block=deployment.block
             )
             self.watch = ChainWatch(market, deployment.block, self._on_event)
-            nursery.start_soon(self._train_pooled)
             nursery.start_soon(self.watch.run)
             await self._start_nodes(market)
+            nursery.start_soon(self._train_pooled)
             nursery.start_soon(self._keep_watch)
             for number in range(1, options.sessions + 1):
                 await self._session(number)
@@ -139,13 +140,14 @@ class _Play:
     async def _train_pooled(self) -> None:
         """The yardstick: the same model on everybody's data in one place. No part of the protocol."""
         preset = self.stage.preset
-        trainer = Trainer(self.stage.root / "slots", linger_s=0)
+        trainer = Trainer(self.stage.root / "slots-pooled", linger_s=0)
         jobs = [
             Job.pretrain(preset.model, self.stage.pooled, self.options.seed, preset.pooled),
             Job.evaluate(preset.model, None, self.stage.test),
         ]
         results = await trainer.run(jobs)
         self.pooled = results[1].accuracy or 0.0
+        self.pooled_known.set()
 
     async def _start_nodes(self, market: Market) -> None:
         for node in self.cluster.nodes:
@@ -253,6 +255,7 @@ class _Play:
 
     async def _finish(self) -> tuple[dict[str, Any], bool]:
         records = [self.watch.records[s] for s in sorted(self.watch.records)]
+        await self.pooled_known.wait()
         faults = self.attacks.verdicts(self.watch.records)
         curve = [r.accuracy if r.accuracy is not None else float("nan") for r in records]
         self.narrator.close()

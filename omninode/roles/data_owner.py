@@ -28,6 +28,7 @@ MAX_DOCUMENT = 1 << 20
 MAX_WEIGHTS = 1 << 30
 FETCH_DEADLINE = 60.0
 FETCH_TRIES = 5
+TRAIN_TRIES = 3
 TRAIN_S = 3600.0  # a training that takes longer has missed every deadline
 
 
@@ -44,7 +45,6 @@ class DataOwner:
         self._services = services
         self.refusals: dict[int, str] = {}
         self.warm = False
-        self._joined: set[int] = set()
 
     async def run(self) -> None:
         """Have the worker process ready before the first session asks for it."""
@@ -76,10 +76,9 @@ class DataOwner:
             services.events.write("session_refused", session=session, reason=str(error))
             services.log.warning("session_refused", session=session, reason=str(error))
             return None
-        self._joined.add(session)
         services.events.write("session_joined", session=session, samples=report.samples)
 
-        async def train() -> NDArray[np.int64]:
+        async def train() -> NDArray[np.int64] | None:
             return await self._train(session, document, weights)
 
         context = services.context(session)
@@ -103,7 +102,8 @@ class DataOwner:
         places = params.groups * params.group_size
         if params.reward // places < policy.min_reward:
             raise Refused(f"pays {params.reward // places} wei for each place, less than data_owner.min_reward")
-        if len(self._joined) >= policy.max_sessions:
+        begun = {session for session, role, _ in self._services.store.sessions() if role == self.name}
+        if len(begun - {view.session}) >= policy.max_sessions:
             raise Refused(f"data_owner.max_sessions = {policy.max_sessions} sessions with this data are used up")
 
     def _data_path(self) -> Path:
@@ -139,11 +139,28 @@ class DataOwner:
                 await trio.sleep(0.5 * 2**attempt)
         raise AssertionError("unreachable")
 
-    async def _train(self, session: int, document: SessionDocument, weights: bytes) -> NDArray[np.int64]:
-        """Local training in a worker process, then fixed point. The seed only orders batches; it is no secret."""
+    async def _train(self, session: int, document: SessionDocument, weights: bytes) -> NDArray[np.int64] | None:
+        """Local training in a worker process, then fixed point; None where this node cannot take part after all.
+
+        The seed only orders batches; it is no secret.
+        """
         services = self._services
         seed = training_seed(document, services.wallet.address)
-        update = await services.trainer.train(document, weights, self._data_path(), seed, trio.current_time() + TRAIN_S)
-        integers = fixed_point.encode(update.astype(np.float64), document.bound, document.frac_bits)
-        services.events.write("trained", session=session)
-        return integers
+        for attempt in range(TRAIN_TRIES):
+            try:
+                update = await services.trainer.train(
+                    document, weights, self._data_path(), seed, trio.current_time() + TRAIN_S
+                )
+                integers = fixed_point.encode(update.astype(np.float64), document.bound, document.frac_bits)
+            except fixed_point.FixedPointError as error:
+                services.events.write("update_refused", session=session, reason=str(error))
+                services.log.error("update_refused", session=session, reason=str(error))
+                return None
+            except TrainingFailed as error:
+                services.log.warning("training_failed", session=session, reason=str(error), attempt=attempt)
+                services.events.write("training_failed", session=session, reason=str(error))
+                await trio.sleep(2.0**attempt)
+            else:
+                services.events.write("trained", session=session)
+                return integers
+        return None

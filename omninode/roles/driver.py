@@ -61,7 +61,7 @@ class SessionDriver:
         services: Services,
         make_machine: Callable[[bytes], Machine],
         *,
-        on_train: Callable[[], Awaitable[NDArray[np.int64]]] | None = None,
+        on_train: Callable[[], Awaitable[NDArray[np.int64] | None]] | None = None,
         after: Callable[[SessionDriver], None] | None = None,
     ) -> None:
         self.role, self.context, self.session = role, context, context.session
@@ -248,6 +248,8 @@ class SessionDriver:
         if self._on_train is None:
             raise LocalProtocolError(f"role {self.role} cannot train")
         update = await self._on_train()
+        if update is None:  # the role has said why
+            return
         await self._feed("update", update.astype("<i8").tobytes(), partial(self._update_ready, update))
 
     def _dispatch(self, effects: list[fx.Effect]) -> None:
