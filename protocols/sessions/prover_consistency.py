@@ -146,10 +146,9 @@ class Consistency:
         With a bad piece we would look like a liar in every later opening.
         """
         desk = self.desk
-        for k in desk.members(Bitmap.VALID):
+        unknown = self._opened.get(desk.point, {}).keys() - self._ours - self.off
+        for k in unknown.intersection(desk.members(Bitmap.VALID)) if unknown else ():
             values = {point: gl.vector([opened[k]]) for point, opened in self._opened.items() if k in opened}
-            if desk.point not in values or k in self._ours or k in self.off:
-                continue
             decoded = settled(values, desk.t, 2 * desk.t + 1)
             if decoded is not None:
                 (self.off if desk.point in decoded.error_points else self._ours).add(k)

@@ -19,13 +19,12 @@ TRIES = 6
 
 @dataclass
 class Parcel:
-    """Bytes on their way. not_before: block from which the next attempt is made."""
+    """Bytes on their way."""
 
     sender: Node
     to: Node
     data: bytes
     kind: str
-    not_before: int = 0
     tries: int = 0
     is_reply: bool = False
 
@@ -40,6 +39,7 @@ class Network:
         self.market, self.loss, self.gossip = market, loss, gossip
         self._rng = random.Random(seed)
         self.parcels: list[Parcel] = []
+        self.delayed: list[Parcel] = []  # next attempt in the next block
         self._sent: set[tuple[bytes, str]] = set()
         self._training: dict[bytes, int] = {}
         self.delivered: list[tuple[str, str, str]] = []  # (type, sender, receiver)
@@ -93,14 +93,20 @@ class Network:
         """Deliver and read blocks, in random order, until nothing more can happen in this block."""
         while True:
             behind = [n for n in self.nodes.values() if n.alive and n.blocks]
-            ready = [i for i, p in enumerate(self.parcels) if p.not_before <= self.market.block]
-            if not behind and not ready:
-                return
-            if behind and (not ready or self._rng.random() < 0.5):
+            if not behind and not self.parcels:
+                break
+            if behind and (not self.parcels or self._rng.random() < 0.5):
                 node = self._rng.choice(behind)
                 self.act(node, node.read_block())
             else:
-                self._deliver(self.parcels.pop(self._rng.choice(ready)))
+                self._deliver(self._take())
+        self.parcels, self.delayed = self.delayed, []
+
+    def _take(self) -> Parcel:
+        """Any parcel."""
+        i = self._rng.randrange(len(self.parcels))
+        self.parcels[i], self.parcels[-1] = self.parcels[-1], self.parcels[i]
+        return self.parcels.pop()
 
     def _deliver(self, parcel: Parcel) -> None:
         if not parcel.sender.alive:
@@ -124,8 +130,7 @@ class Network:
 
     def _later(self, parcel: Parcel) -> None:
         behind = parcel.to.alive and parcel.to.blocks  # it catches up within this block
-        parcel.not_before = self.market.block + (0 if behind else 1)
-        self.parcels.append(parcel)
+        (self.parcels if behind else self.delayed).append(parcel)
 
     # -- crashes ----------------------------------------------------------------------------------------------------
 
@@ -133,6 +138,7 @@ class Network:
         """The node dies; what it had not delivered yet is gone."""
         node.kill()
         self.parcels = [p for p in self.parcels if p.sender is not node]
+        self.delayed = [p for p in self.delayed if p.sender is not node]
 
     def restart(self, node: Node) -> None:
         """The node comes back and does everything again; transactions and training are not repeated."""
