@@ -8,31 +8,16 @@ import numpy as np
 import pytest
 
 from protocols.errors import RemoteProtocolError
-from protocols.fields import goldilocks as gl
-from protocols.sessions import data_owner_upload
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Bitmap, Phase, Rule
 from protocols.wire import codec
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
-from tests.simulation.attacks import mute_from, rewrite, swallow
+from tests.simulation.attacks import cheat_with_pieces, mute_from, rewrite, swallow
 from tests.simulation.node import Effects, Node
 from tests.simulation.session import Session
 
 STEPS = [phase for phase in Phase if Phase.KEYS <= phase <= Phase.OUTPUT]
-
-
-def cheat_with_pieces(monkeypatch: pytest.MonkeyPatch, session: Session, node: Node, points: list[int]) -> None:
-    """``node`` commits pieces that are off the polynomial at these points."""
-    honest = data_owner_upload.commit_upload
-
-    def commit(context, address, pieces, seed):  # type: ignore[no-untyped-def]
-        if address == node.address:
-            length = session.params.dimension + 1
-            pieces = [gl.vector([7] * length) if i + 1 in points else piece for i, piece in enumerate(pieces)]
-        return honest(context, address, pieces, seed)
-
-    monkeypatch.setattr(data_owner_upload, "commit_upload", commit)
 
 
 def index_of(session: Session, node: Node) -> int:
@@ -119,7 +104,7 @@ def test_pieces_that_are_not_on_one_polynomial_put_their_dealer_out(
 ) -> None:
     session = Session(44)
     cheat = session.owners[1]
-    cheat_with_pieces(monkeypatch, session, cheat, points)
+    cheat_with_pieces(monkeypatch, session.params.dimension, cheat, points)
     session.run()
     result = session.assert_exact()
     assert result.count == 5 and index_of(session, cheat) not in session.in_set(Bitmap.VALID)

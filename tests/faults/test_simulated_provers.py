@@ -10,7 +10,7 @@ from protocols.fields import goldilocks as gl
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Bitmap, Phase
 from protocols.wire import messages as msg
-from tests.simulation.attacks import lie_in, mute_from, rewrite, swallow, without_calls
+from tests.simulation.attacks import cheat_with_pieces, lie_in, mute_from, rewrite, swallow, without_calls
 from tests.simulation.node import Node
 from tests.simulation.session import Session
 
@@ -201,3 +201,21 @@ def test_bitmaps_leave_before_the_deadline_when_an_upload_is_missing() -> None:
     session.assert_exact()
     index = session.market.owners.index(silent.address)
     assert index not in session.in_set(Bitmap.DELIVERED) and session.market.slashed == set()
+
+
+def test_a_slow_prover_is_not_framed_by_a_bad_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sleeps through the check; back in the batch phase it finds its committed piece off and rebuilds it."""
+    session = Session(14, settle_blocks=60)
+    session.run_until(Phase.REGISTER)
+    slow = session.committee()[1]
+    cheat_with_pieces(monkeypatch, session.params.dimension, session.owners[2], [2])
+    session.run_until(Phase.QUERY)
+    session.network.kill(slow)
+    session.run_until(Phase.BATCH)
+    index = session.market.owners.index(session.owners[2].address)
+    assert index in session.in_set(Bitmap.VALID)  # nobody else could see it
+    session.network.restart(slow)
+    session.run(after=6)
+    assert session.assert_exact().count == 6
+    assert session.market.named == 0 and all(p.blames == [] for p in session.provers)
+    assert slow.machine.status()["sums"] == [0, 1]

@@ -6,7 +6,10 @@ import random
 from collections.abc import Callable
 from dataclasses import fields, replace
 
+import pytest
+
 from protocols.fields import goldilocks as gl
+from protocols.sessions import data_owner_upload
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Phase
 from protocols.wire import codec
@@ -115,3 +118,16 @@ def _encodable(node: Node, message: Message) -> bool:
     except (ValueError, OverflowError):
         return False
     return True
+
+
+def cheat_with_pieces(monkeypatch: pytest.MonkeyPatch, dimension: int, node: Node, points: list[int]) -> None:
+    """``node`` commits pieces that are off the polynomial at these points."""
+    honest = data_owner_upload.commit_upload
+
+    def commit(context, address, pieces, seed):  # type: ignore[no-untyped-def]
+        if address == node.address:
+            length = dimension + 1
+            pieces = [gl.vector([7] * length) if i + 1 in points else piece for i, piece in enumerate(pieces)]
+        return honest(context, address, pieces, seed)
+
+    monkeypatch.setattr(data_owner_upload, "commit_upload", commit)
