@@ -88,7 +88,9 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         s.registered = index + 1;
         a.place = index + 1;
         emit Registered(id, index, msg.sender, peerKey, keyDigest);
-        if (uint256(index) + 1 == uint256(s.terms.groups) * s.terms.groupSize) units += _closeRegister(id, s, block.number);
+        if (uint256(index) + 1 == uint256(s.terms.groups) * s.terms.groupSize) {
+            units += _closeRegister(id, s, block.number);
+        }
         s.credit(msg.sender, units + Gas.REGISTER);
     }
 
@@ -182,8 +184,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         bytes[] calldata signatures
     ) external {
         (Session storage s, uint256 units) = _begin(id, Phase.Batch);
-        BatchHeader memory header =
-            BatchHeader(s.sets[2], passed, keccak256(abi.encodePacked(distances)), digest);
+        BatchHeader memory header = BatchHeader(s.sets[2], passed, keccak256(abi.encodePacked(distances)), digest);
         bytes32 hash = Signatures.batchHash(id, header);
         Signatures.requireQuorum(s, _hashTypedDataV4(hash), signers, signatures);
         (bool output, uint256 selected, uint256 accepted) = Selection.judge(s, passed, distances);

@@ -33,7 +33,11 @@ library Gas {
         return FIX + n * FIX_EACH;
     }
 
-    function batch(uint256 signatures, uint256 distances, uint256 owners, uint256 picks) internal pure returns (uint256) {
+    function batch(uint256 signatures, uint256 distances, uint256 owners, uint256 picks)
+        internal
+        pure
+        returns (uint256)
+    {
         return BATCH + signatures * SIGNATURE + distances * BATCH_DISTANCE + owners * BATCH_OWNER + picks * BATCH_PICK;
     }
 
@@ -47,8 +51,9 @@ library Gas {
         uint256 owners = uint256(p.groups) * p.groupSize;
         uint256 n = p.committee;
         uint256 pairs = (uint256(p.groups) * (uint256(p.groups) + 1)) / 2 - p.groups;
-        return owners * (REGISTER + COMMIT_SHARES + COMMIT_UPLOAD + GROUPS_EACH + ATTEST_OWNER) + GROUPS
-            + n * (3 * BITMAP + DRAW + SLASH + END_EACH) + 3 * (BEACON + fix(n)) + MOST_CLOSES * (POKE + CLOSE)
-            + batch(n, pairs, owners, p.rule == 3 ? uint256(p.mKrum) * p.groups : 0) + (uint256(p.threshold) + 1) * attest(n, 0);
+        return owners * (REGISTER + COMMIT_SHARES + COMMIT_UPLOAD + GROUPS_EACH + ATTEST_OWNER) + GROUPS + n
+            * (3 * BITMAP + DRAW + SLASH + END_EACH) + 3 * (BEACON + fix(n)) + MOST_CLOSES * (POKE + CLOSE)
+            + batch(n, pairs, owners, p.rule == 3 ? uint256(p.mKrum) * p.groups : 0) + (uint256(p.threshold) + 1)
+            * attest(n, 0);
     }
 }

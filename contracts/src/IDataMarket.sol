@@ -5,7 +5,23 @@ pragma solidity ^0.8.28;
 /// @notice Phases, bitmaps and sub-deadlines: docs/contracts.md. Bit i of a data-owner bitmap is the data owner
 /// registered i-th; bit i of a prover bitmap is the committee's i-th prover (evaluation point i + 1).
 interface IDataMarket {
-    enum Phase { None, Committee, Register, Draw, Groups, Keys, Bundles, Upload, Delivered, Query, Valid, Batch, Output, Finished, Aborted }
+    enum Phase {
+        None,
+        Committee,
+        Register,
+        Draw,
+        Groups,
+        Keys,
+        Bundles,
+        Upload,
+        Delivered,
+        Query,
+        Valid,
+        Batch,
+        Output,
+        Finished,
+        Aborted
+    }
 
     /// @dev Numbers equal protocols/sessions/params.py. Windows are in blocks; money in wei; bound is B * 2**fracBits.
     struct Params {
@@ -82,7 +98,9 @@ interface IDataMarket {
     function createSession(Params calldata p) external payable returns (uint256 id); // value >= requiredEscrow(p), surplus refused
     function requiredEscrow(Params calldata p) external view returns (uint256);
     function poke(uint256 id) external; // beacons and everything that time alone decides; a no-op where nothing is due
-    function register(uint256 id, bytes32 peerKey, bytes32 keyDigest, bytes32[] calldata whitelistProof) external payable;
+    function register(uint256 id, bytes32 peerKey, bytes32 keyDigest, bytes32[] calldata whitelistProof)
+        external
+        payable;
     function postGroups(uint256 id, uint16[] calldata order) external;
     function commitShares(uint256 id, bytes32 root) external;
     function commitUpload(uint256 id, bytes32 root) external;
@@ -91,10 +109,24 @@ interface IDataMarket {
     function postReceipt(uint256 id, uint16 index, uint8 prover, bytes calldata signature) external;
     /// distances: upper triangle over the passed groups in index order, row-major (r < s). n - t signatures by committee members.
     /// signers: prover bitmap; signatures in ascending committee index.
-    function postBatch(uint256 id, uint256 passed, uint256[] calldata distances, bytes32 digest, uint256 signers, bytes[] calldata signatures) external;
+    function postBatch(
+        uint256 id,
+        uint256 passed,
+        uint256[] calldata distances,
+        bytes32 digest,
+        uint256 signers,
+        bytes[] calldata signatures
+    ) external;
     /// EIP-712 type Attestation(uint256 session,uint256 provers,uint256 dataOwners). n - t signatures by members not named.
-    function attest(uint256 id, uint256 provers, uint256 dataOwners, uint256 signers, bytes[] calldata signatures) external;
-    function slashDoubleSign(uint256 id, BatchHeader calldata a, bytes calldata sigA, BatchHeader calldata b, bytes calldata sigB) external;
+    function attest(uint256 id, uint256 provers, uint256 dataOwners, uint256 signers, bytes[] calldata signatures)
+        external;
+    function slashDoubleSign(
+        uint256 id,
+        BatchHeader calldata a,
+        bytes calldata sigA,
+        BatchHeader calldata b,
+        bytes calldata sigB
+    ) external;
     function acknowledge(uint256 id) external; // owner: has the sum; unlocks fees
     function claim(uint256 id) external; // pays the caller all that it is owed in this session, once the session is Finished or Aborted
     function owed(uint256 id, address who) external view returns (uint256);
@@ -106,5 +138,12 @@ interface IDataMarket {
     function dataOwnersOf(uint256 id) external view returns (address[] memory);
     function registry() external view returns (address);
     /// The rule as the contract computes it (distances as in postBatch); output false: no output, refunds.
-    function select(uint8 rule, uint256 passed, uint16 created, uint16 muBps, uint16 mKrum, uint256[] calldata distances) external pure returns (bool output, uint256 selected);
+    function select(
+        uint8 rule,
+        uint256 passed,
+        uint16 created,
+        uint16 muBps,
+        uint16 mKrum,
+        uint256[] calldata distances
+    ) external pure returns (bool output, uint256 selected);
 }

@@ -93,7 +93,9 @@ contract ProverRegistry is IProverRegistry, Ownable {
     /// @inheritdoc IProverRegistry
     function withdraw() external {
         Record storage r = _records[msg.sender];
-        if (r.exitBlock == 0 || block.number <= r.exitBlock || r.locks != 0) revert CannotWithdraw(r.exitBlock, r.locks);
+        if (r.exitBlock == 0 || block.number <= r.exitBlock || r.locks != 0) {
+            revert CannotWithdraw(r.exitBlock, r.locks);
+        }
         uint256 amount = r.stake;
         delete _records[msg.sender];
         emit Withdrawn(msg.sender, amount);

@@ -35,8 +35,7 @@ library Selection {
         uint256[16] memory masks = Grouping.members(s);
         uint256 valid = s.sets[2];
         Grouping.requireReady(masks, passed, s.groupCount, valid);
-        (output, selected) =
-            Rules.select(s.terms.rule, passed, s.groupCount, s.terms.muBps, s.terms.mKrum, distances);
+        (output, selected) = Rules.select(s.terms.rule, passed, s.groupCount, s.terms.muBps, s.terms.mKrum, distances);
         accepted = valid & Grouping.union(masks, selected);
     }
 }

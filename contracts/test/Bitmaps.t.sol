@@ -73,7 +73,8 @@ contract BitmapsTest is MarketBase {
                 ++slashed;
                 continue;
             }
-            uint256 bits = (uint256(keccak256(abi.encode(seed, seat))) | uint256(keccak256(abi.encode(seat, seed)))) & 0xfff;
+            uint256 bits =
+                (uint256(keccak256(abi.encode(seed, seat))) | uint256(keccak256(abi.encode(seat, seed)))) & 0xfff;
             for (uint256 i = 0; i < 12; ++i) {
                 if (Sets.has(bits, i)) ++votes[i];
             }

@@ -189,7 +189,8 @@ contract CreationTest is MarketBase {
         p.groupSize = uint16(bound % 7 + 2 > 2 ? groupSize % 31 + 2 : 2);
         p.bound = uint64(bound % 2 ** 31);
         uint256 most = 2 * uint256(p.groupSize) - 1;
-        bool fits = p.bound != 0 && 2 * (most * p.bound) ** 2 < FIELD && 2 * 87 * 4 * uint256(p.groupSize) * p.bound / 10 < FIELD / 2;
+        bool fits = p.bound != 0 && 2 * (most * p.bound) ** 2 < FIELD
+            && 2 * 87 * 4 * uint256(p.groupSize) * p.bound / 10 < FIELD / 2;
         if (fits) accept(p);
         else refuse(p, abi.encodeWithSelector(BadBound.selector, p.bound));
     }

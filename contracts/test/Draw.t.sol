@@ -12,6 +12,12 @@ contract DrawTest is MarketBase {
         return keccak256(abi.encode(uint256(randao), block.chainid, address(market), id, purpose));
     }
 
+    function testViews() public view {
+        eq(market.registry(), address(registry), "registry");
+        (bool output, uint256 selected) = market.select(0, 5, 4, 2500, 0, new uint256[](1));
+        ok(output && selected == 5, "the rule, for anybody to ask");
+    }
+
     function testPokeInTheSameBlockDoesNothing() public {
         uint256 id = create(terms());
         market.poke(id);

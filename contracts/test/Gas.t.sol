@@ -43,7 +43,9 @@ contract GasTest is MarketBase {
     function session(uint256 id, string memory suffix) private {
         uint256 n = market.params(id).committee;
         pokeNext(id);
-        near(measure(string.concat("poke: committee", suffix)), Gas.POKE + Gas.CLOSE + Gas.BEACON + n * Gas.DRAW, 20_000);
+        near(
+            measure(string.concat("poke: committee", suffix)), Gas.POKE + Gas.CLOSE + Gas.BEACON + n * Gas.DRAW, 20_000
+        );
         uint256 most = uint256(market.params(id).groups) * market.params(id).groupSize;
         for (uint256 i = 0; i < most; ++i) {
             join(id, i);
@@ -88,7 +90,9 @@ contract GasTest is MarketBase {
         uint256 n = market.params(id).committee;
         for (uint256 seat = 0; seat < n; ++seat) {
             post(id, seat, kind, all(id));
-            label(string.concat("postBitmap ", vm.toString(kind)), seat, n, suffix, Gas.BITMAP - (kind == 2 ? 18_000 : 0));
+            label(
+                string.concat("postBitmap ", vm.toString(kind)), seat, n, suffix, Gas.BITMAP - (kind == 2 ? 18_000 : 0)
+            );
         }
     }
 

@@ -33,8 +33,12 @@ contract RegisterTest is MarketBase {
         tryRegister(id, who, 0.05 ether, "p", abi.encodeWithSelector(AlreadyRegistered.selector, who));
         who = dataOwner(1);
         tryRegister(id, who, 0.05 ether, taken, abi.encodeWithSelector(PeerKeyUsed.selector, taken));
-        tryRegister(id, who, 0.05 ether - 1, "p", abi.encodeWithSelector(WrongValue.selector, 0.05 ether - 1, 0.05 ether));
-        tryRegister(id, who, 0.05 ether + 1, "p", abi.encodeWithSelector(WrongValue.selector, 0.05 ether + 1, 0.05 ether));
+        tryRegister(
+            id, who, 0.05 ether - 1, "p", abi.encodeWithSelector(WrongValue.selector, 0.05 ether - 1, 0.05 ether)
+        );
+        tryRegister(
+            id, who, 0.05 ether + 1, "p", abi.encodeWithSelector(WrongValue.selector, 0.05 ether + 1, 0.05 ether)
+        );
         tryRegister(id, who, 0.05 ether, 0, abi.encodeWithSelector(EmptyKey.selector));
         tryRegister(id, model, 0.05 ether, "p", abi.encodeWithSelector(OwnerOrProver.selector, model));
         address prover = market.committeeOf(id)[2];

@@ -43,7 +43,10 @@ contract RegistryTest is Test {
         emit IProverRegistry.ProverRegistered(address(0x1000), bytes32(uint256(1)), bytes32(uint256(2)), 1 ether);
         address who = enlist(0, 1 ether);
         IProverRegistry.Prover memory p = _registry.prover(who);
-        ok(p.drawable && p.stake == 1 ether && p.peerKey == bytes32(uint256(1)) && p.encKey == bytes32(uint256(2)), "kept");
+        ok(
+            p.drawable && p.stake == 1 ether && p.peerKey == bytes32(uint256(1)) && p.encKey == bytes32(uint256(2)),
+            "kept"
+        );
         eq(_registry.drawableCount(), 1, "count");
         enlist(0, 0.5 ether);
         eq(_registry.prover(who).stake, 1.5 ether, "added");

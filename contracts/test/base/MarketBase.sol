@@ -118,7 +118,9 @@ abstract contract MarketBase is Test {
         uint256 deposit = market.params(id).deposit;
         bytes32[] memory none;
         vm.prank(who);
-        market.register{value: deposit}(id, keccak256(abi.encode("peer", who)), keccak256(abi.encode("keys", who)), none);
+        market.register{value: deposit}(
+            id, keccak256(abi.encode("peer", who)), keccak256(abi.encode("keys", who)), none
+        );
     }
 
     function joinMany(uint256 id, uint256 count) internal {
@@ -235,14 +237,17 @@ abstract contract MarketBase is Test {
     }
 
     function signAs(address who, bytes32 structHash) internal view returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keyOf[who], keccak256(abi.encodePacked("\x19\x01", domain(), structHash)));
+        (uint8 v, bytes32 r, bytes32 s) =
+            vm.sign(keyOf[who], keccak256(abi.encodePacked("\x19\x01", domain(), structHash)));
         return abi.encodePacked(r, s, v);
     }
 
     function batchStruct(uint256 id, IDataMarket.BatchHeader memory h) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
-                keccak256("Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)"),
+                keccak256(
+                    "Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)"
+                ),
                 id,
                 h.validSet,
                 h.passed,
@@ -255,14 +260,20 @@ abstract contract MarketBase is Test {
     function receiptStruct(uint256 id, address owner, bytes32 root, uint256 prover) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
-                keccak256("Receipt(uint256 session,address dataOwner,bytes32 root,uint256 prover)"), id, owner, root, prover
+                keccak256("Receipt(uint256 session,address dataOwner,bytes32 root,uint256 prover)"),
+                id,
+                owner,
+                root,
+                prover
             )
         );
     }
 
     function attestationStruct(uint256 id, uint256 provers, uint256 owners) internal pure returns (bytes32) {
         return keccak256(
-            abi.encode(keccak256("Attestation(uint256 session,uint256 provers,uint256 dataOwners)"), id, provers, owners)
+            abi.encode(
+                keccak256("Attestation(uint256 session,uint256 provers,uint256 dataOwners)"), id, provers, owners
+            )
         );
     }
 
