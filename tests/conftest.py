@@ -15,6 +15,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from omninode.chain.devchain import DevChain
+    from tests.integration.market_kit import LocalMarket
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = int(os.environ.get("OMNINODE_SEED") or random.SystemRandom().randrange(2**32))
@@ -78,3 +79,29 @@ def anvil() -> Iterator[DevChain]:
         pytest.skip(str(error))
     with start_anvil(block_time=None) as chain:
         yield chain
+
+
+@pytest.fixture(scope="session")
+def whole_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMarket]:
+    """Chain, contracts and 14 daemons, for all tests of whole sessions. Tests take ``local_market``."""
+    from omninode.chain.devchain import DevChainError, find_anvil
+
+    try:
+        find_anvil()
+    except DevChainError as error:
+        pytest.skip(str(error))
+    from tests.integration.market_kit import LocalMarket
+
+    market = LocalMarket(tmp_path_factory.mktemp("market") / "m")
+    try:
+        market.start()
+        yield market
+    finally:
+        market.end()
+
+
+@pytest.fixture
+def local_market(whole_market: LocalMarket) -> LocalMarket:
+    """The shared market with all of its nodes up."""
+    whole_market.heal()
+    return whole_market
