@@ -1,4 +1,8 @@
-"""Accuracy of grouped sessions on the digits against a plain float simulation, and what a worker process costs."""
+"""Accuracy of grouped sessions on the digits against a plain float simulation, and what a worker process costs.
+
+First of simulated sessions, then of real ones: whole runs of the demo, each played again in float64 with the groups,
+training seeds and drop-outs that it had.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +20,21 @@ from omninode.learning import data, weights
 from omninode.learning.document import SessionDocument
 from omninode.learning.presets import DIGITS
 from omninode.learning.service import Job, Trainer
-from omninode.learning.simulate import Options, draw, pooled_accuracy, simulate
+from omninode.learning.simulate import Options, Run, draw, pooled_accuracy, simulate
 from omninode.learning.simulate_table import GROUP_SIZE, PARTIES, hostile
+from tests.benchmarks import replay
+from tests.benchmarks.played import play
+from tests.benchmarks.rows import Row, against_aim, row
 
 SEEDS, SESSIONS = (0, 1, 2), 5
 SHAPE = {"parties": PARTIES, "group": GROUP_SIZE, "sessions": SESSIONS}
 
 
-def _row(name: str, params: dict[str, Any], ours: float, peer: float | None, unit: str) -> dict[str, Any]:
-    ratio = None if peer is None else ours / peer
-    return {"name": name, "params": params, "ours": ours, "peer": peer, "unit": unit, "ratio": ratio}
+def _row(name: str, params: dict[str, Any], ours: float, peer: float | None, unit: str) -> Row:
+    return row(name, params, ours, peer, unit, more=True)
 
 
-def accuracies(samples: data.Samples, seed: int) -> list[dict[str, Any]]:
+def accuracies(samples: data.Samples, seed: int) -> list[Row]:
     """Ours: the protocol's integers and bounds. Peer: the same sessions in float64, with the bounds and without."""
     split = data.split(samples, seed, DIGITS.owner_samples, DIGITS.party_samples, PARTIES)
     plans, params = draw(PARTIES, GROUP_SIZE, SESSIONS, seed), {"seed": seed, **SHAPE}
@@ -44,6 +50,35 @@ def accuracies(samples: data.Samples, seed: int) -> list[dict[str, Any]]:
         _row("accuracy, sessions / owner alone", params, ours.final, ours.owner_alone, "share"),
         _row("accuracy, sessions / all data in one place", params, ours.final, pooled, "share"),
     ]
+
+
+def honest_run(seed: int) -> list[Row]:
+    """Five real sessions, against what was promised and against the same sessions without any protocol."""
+    run = replay.read(play(seed=seed, sessions=SESSIONS).folder)
+    params = {"seed": seed, **SHAPE}
+    final, same = run.accuracies[-1], run.simulate()
+    return [
+        against_aim("real sessions, accuracy", params, final, "share"),
+        against_aim("real sessions, gain over the owner alone", params, final - run.owner_alone, "share"),
+        _row("real sessions / float simulation of the same", params | _steps(run, same), final, same.final, "share"),
+    ]
+
+
+def hostile_run(seed: int) -> list[Row]:
+    """The same with the demo's three attacks in session 3; a run in which one is not repelled raises."""
+    run = replay.read(play(seed=seed, sessions=SESSIONS, hostile=True).folder)
+    name, params = "real hostile sessions / float simulation", {"seed": seed, **SHAPE}
+    final, same, without = run.accuracies[-1], run.simulate(), run.simulate(faults=False)
+    return [
+        _row(f"{name} of the same", params | _steps(run, same), final, same.final, "share"),
+        _row(f"{name} without the faults", params | _steps(run, without), final, without.final, "share"),
+    ]
+
+
+def _steps(run: replay.Finished, simulated: Run) -> dict[str, float]:
+    """The widest gap between the two after any session."""
+    gaps = [abs(a - s.accuracy) for a, s in zip(run.accuracies, simulated.sessions, strict=True)]
+    return {"widest_gap_on_the_way": round(max(gaps), 4)}
 
 
 async def worker_seconds(folder: Path, samples: data.Samples) -> list[float]:
@@ -63,12 +98,14 @@ async def worker_seconds(folder: Path, samples: data.Samples) -> list[float]:
     return seconds
 
 
-def run() -> list[dict[str, Any]]:
+def run() -> list[Row]:
     """Rows for ``make bench``."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     torch.set_num_threads(1)
     samples = data.load_digits()
-    rows = [row for seed in SEEDS for row in accuracies(samples, seed)]
+    rows = [entry for seed in SEEDS for entry in accuracies(samples, seed)]
+    for seed in SEEDS:
+        rows += honest_run(seed) + hostile_run(seed)
     with tempfile.TemporaryDirectory() as folder:
         first, again = trio.run(worker_seconds, Path(folder), samples)
     rows.append(_row("local training, fresh worker process", {"samples": 60, "epochs": 5}, first, None, "s"))
