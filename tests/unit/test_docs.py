@@ -144,14 +144,24 @@ def rules_in_code() -> dict[str, str]:
     for path in sorted([*(ROOT / "protocols").rglob("*.py"), *(ROOT / "omninode").rglob("*.py")]):
         if path.is_relative_to(ROOT / "omninode" / "demo"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = dict(constants(tree))
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call):
-                for rule in rules_of(node):
+                for rule in rules_of(node, names):
                     found.setdefault(rule, f"{path.relative_to(ROOT)}:{node.lineno}")
     return found
 
 
-def rules_of(call: ast.Call) -> Iterator[str]:
+def constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Values of a module's own names."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            yield from ((target.id, node.value) for target in node.targets if isinstance(target, ast.Name))
+
+
+def rules_of(call: ast.Call, names: dict[str, ast.expr]) -> Iterator[str]:
+    """The rules that a call names, as text, by a constant of its module, or one of two."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     place = _RULE_AT.get(name)
     if place is None or len(call.args) <= place:
@@ -159,6 +169,7 @@ def rules_of(call: ast.Call) -> Iterator[str]:
     chosen = call.args[place]
     options = [chosen.body, chosen.orelse] if isinstance(chosen, ast.IfExp) else [chosen]
     for option in options:
+        option = names.get(option.id, option) if isinstance(option, ast.Name) else option
         if isinstance(option, ast.Constant) and isinstance(option.value, str) and _KEBAB.fullmatch(option.value):
             yield option.value
 
@@ -223,7 +234,7 @@ def default_of(dotted: str) -> str:
     """The default of a setting as docs/operating.md writes it."""
     section, name = split(dotted)
     item = keys_of(section)[name]
-    value = item.default
+    value: Any = item.default
     return f"`{format_value(format_wei(value) if item.metadata['wei'] and value else value)}`"
 
 
@@ -242,7 +253,7 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 def verbs() -> dict[str, Any]:
     """Every verb as it is typed -> its command."""
     root: Any = typer.main.get_command(cli.app)
-    found = {}
+    found: dict[str, Any] = {}
     for name, command in root.commands.items():
         found |= {f"{name} {inner}": c for inner, c in getattr(command, "commands", {name: command}).items()} | (
             {name: command} if not hasattr(command, "commands") else {}
