@@ -2,3 +2,7 @@
 
 Importing this package costs nothing; libp2p itself is loaded by ``omninode.net.service``.
 """
+
+from omninode.net import lean
+
+lean.install()

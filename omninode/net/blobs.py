@@ -73,7 +73,7 @@ def serve_blobs(net: Streams, store: BlobStore) -> None:
 
     async def serve(wire: Wire) -> None:
         with trio.fail_after(_STALL):
-            request = await wire.read_frame(_REQUEST.size)
+            request = await wire.read_request(_REQUEST.size)
         if len(request) != _REQUEST.size:
             raise RemoteProtocolError("blob-request", wire.peer_key.hex(), f"{len(request)} bytes")
         digest, offset = _REQUEST.unpack(request)

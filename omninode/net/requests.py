@@ -81,7 +81,7 @@ class Server:
             self._counters.fault("request-size", wire.peer_key, f"{wire.protocol}: {error.size} bytes")
             await self._say(wire, "request-size", f"at most {error.limit} bytes")
         except PeerRefused as error:
-            self._counters.event(f"refused-{error.rule}")
+            self._counters.event("refused")
             await self._say(wire, error.rule, error.detail)
         except trio.TooSlowError:
             self._counters.fault("too-slow", wire.peer_key, wire.protocol)
@@ -104,7 +104,7 @@ class Server:
 
         async def answer(wire: Wire) -> None:
             with trio.fail_after(self._limits.read_timeout):
-                payload = await wire.read_frame(route.max_request, self.budget)
+                payload = await wire.read_request(route.max_request, self.budget)
             try:
                 reply = await route.handler(wire.peer_key, payload)
             finally:

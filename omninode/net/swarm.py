@@ -8,7 +8,7 @@ from typing import Any
 import trio
 from libp2p.abc import IMuxedConn, INetConn, INetStream
 from libp2p.io.abc import ReadWriteCloser
-from libp2p.io.exceptions import IncompleteReadError
+from libp2p.io.exceptions import ConnectionClosedError, IncompleteReadError
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.exceptions import RawConnError
@@ -26,6 +26,15 @@ from omninode.net.keys import key_of
 from omninode.net.limits import Limits, shielded
 from omninode.net.muxer import SafeUpgrader
 from omninode.net.tcp import ReadAhead, ReadAheadTCP
+
+HUNG_UP = (
+    IncompleteReadError,
+    ConnectionClosedError,
+    RawConnError,
+    OSError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+)
 
 
 class _NoAutoConnect(AutoConnector):
@@ -155,7 +164,7 @@ class SafeSwarm(Swarm):
                 muxed = await self.upgrade_inbound_raw_conn(raw, maddr)
         except Exception as error:
             reason = str(error.__cause__ or error)
-            if not isinstance(root_of(error), IncompleteReadError | RawConnError):  # hanging up is no fault
+            if not isinstance(root_of(error), HUNG_UP):  # that is no fault
                 self._fault("handshake", None, f"{knock.address}: {reason}")
             return
         if muxed is None or not self.door.admit(knock):

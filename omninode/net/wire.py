@@ -14,10 +14,12 @@ import trio
 
 from omninode.net.errors import PeerRefused, ReplyTooLarge, StreamBroken
 from omninode.net.limits import ByteBudget, shielded
+from protocols.errors import RemoteProtocolError
 
 OK, REFUSED, FAILED = 0, 1, 2
 HEADER = struct.Struct(">IB")
 MAX_REFUSAL = 1024
+BUSY = "busy"
 _READ = 1 << 20
 _WRITE = 1 << 18
 
@@ -78,6 +80,15 @@ class Wire:
         """Send an error frame with the broken rule."""
         await self.write_frame(f"{rule}\0{detail}".encode()[:MAX_REFUSAL], REFUSED)
 
+    async def read_request(self, limit: int, budget: ByteBudget | None = None) -> bytes:
+        """As ``read_frame``, for the serving side: RemoteProtocolError for a frame that is not a request."""
+        try:
+            return await self.read_frame(limit, budget)
+        except PeerRefused as error:
+            if error.rule == BUSY:
+                raise
+            raise RemoteProtocolError("request-status", self.peer_key.hex()) from error
+
     async def read_frame(self, limit: int, budget: ByteBudget | None = None) -> bytes:
         """The body of one data frame of at most ``limit`` bytes.
 
@@ -101,7 +112,7 @@ class Wire:
             while held < size:
                 part = await self.read_some(size - held)
                 if not budget.take(len(part)):
-                    raise PeerRefused("busy", "too many bytes are being received")
+                    raise PeerRefused(BUSY, "too many bytes are being received")
                 parts.append(part)
                 held += len(part)
             complete = True

@@ -222,6 +222,19 @@ async def test_oversized_requests_are_refused_unread(tmp_path: Path) -> None:
         assert await serves(attacker, victim)
 
 
+async def test_error_frames_as_requests_invent_no_counters(tmp_path: Path) -> None:
+    """A peer that sends refusals instead of requests is blamed under our own name for it."""
+    async with pair(tmp_path) as (victim, attacker):
+        for turn in range(20):
+            async with attacker.open_stream(victim.peer_key, "/test/echo") as wire:
+                await wire.refuse(random.choice(["busyness", f"rule-{turn}"]))
+                with pytest.raises(PeerRefused, match="request-status"):
+                    await wire.read_frame(100)
+        stats = victim.stats()
+        assert stats["total"]["faults"] == {"request-status": 20}
+        assert stats["events"] == {}
+
+
 async def test_streams_that_are_never_closed(tmp_path: Path) -> None:
     """Hundreds of open streams from one peer: the excess is reset, others are served, ours do not run out."""
     limits = replace(QUICK, streams_per_connection=40)
