@@ -95,7 +95,9 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, dict):
         return " ".join(f"{key}={item}" for key, item in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -34,9 +34,9 @@ def memory(watch: Watch) -> list[Row]:
     for role in watch.roles():
         rss, pss = watch.most(role)
         params = {"kind": "RSS", "PSS": round(pss), "processes": len(watch.rss[role])}
-        name = f"demo, memory of a {role}"
+        name = f"demo, memory, {role}"
         rows.append(against_aim(name, params, rss, "MB") if role == "prover" else row(name, params, rss, None, "MB"))
-    return [*rows, row("demo, memory of all processes", {"kind": "PSS"}, watch.total / 1e6, None, "MB")]
+    return [*rows, row("demo, memory, all processes", {"kind": "PSS"}, watch.total / 1e6, None, "MB")]
 
 
 def traffic(played: Played) -> list[Row]:

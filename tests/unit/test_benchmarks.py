@@ -164,7 +164,7 @@ def test_ratios_are_in_our_favour_above_one() -> None:
     ("command", "role"),
     [
         (["python", "-m", "omninode", "start", "--config", "/x/nodes/prover-12/config.toml"], "prover"),
-        (["python", "-m", "omninode.demo.hostile", "start", "--config", "/nodes/data-owner-3/config.toml"], "data-owner"),
+        (["python", "-m", "other.module", "start", "--config", "x/nodes/data-owner-3/config.toml"], "data-owner"),
         (["python", "-m", "omninode", "start", "--config", "/x/nodes/model-owner/config.toml"], "model-owner"),
         (["python", "-m", "omninode.learning.worker", "cpu", "1", "60"], "worker"),
         (["/somewhere/anvil", "--port", "1"], "anvil"),
