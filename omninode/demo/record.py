@@ -29,7 +29,7 @@ PHASE_NAMES = {
 
 @dataclass
 class SessionRecord:
-    """One session. seconds: wall time per phase; gas: summed per function; fees_wei: gas price times gas."""
+    """One session. seconds: wall time per phase; gas: summed per function; escrow: wei sent at creation."""
 
     session: int
     view: SessionView
@@ -39,6 +39,7 @@ class SessionRecord:
     claimed: dict[bytes, int] = field(default_factory=dict)
     slashed: dict[bytes, int] = field(default_factory=dict)
     bytes_moved: dict[str, int] = field(default_factory=dict)
+    escrow: int = 0
     accuracy: float | None = None
     _since: float = 0.0
 
@@ -106,6 +107,7 @@ class SessionRecord:
             "accuracy": self.accuracy,
             "groups": self.groups(),
             "paid": paid,
+            "escrow": self.escrow,
             "refund": self.claimed.get(view.p.owner, 0),
             "slashed": {_hex(who): wei for who, wei in self.slashed.items()},
             "gas": dict(self.gas),

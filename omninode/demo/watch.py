@@ -86,6 +86,8 @@ class ChainWatch:
         if record is not None:
             record.gas[fn] += int(receipt["gasUsed"], 16)
             record.calls[fn] += 1
+            if fn == "createSession":
+                record.escrow = int(transaction["value"], 16)
 
 
 def _bytes(value: str) -> bytes:

@@ -1,4 +1,4 @@
-"""SIGKILL to any node at any time of a session, and restart: the session ends with the right sum, nothing is said twice.
+"""SIGKILL to any node at any time of a session, and restart: the right sum comes out, and nothing is said twice.
 
 ``LocalMarket.settled`` checks after each: the opened sum is that of the accepted updates, everybody has what is theirs,
 the contract's books balance, and no wallet sent a transaction twice.

@@ -42,6 +42,7 @@ from omninode.roles.events_codec import unpack_events
 from omninode.store.db import DATABASE, Store
 from protocols.sessions.owner import Output, OwnerMachine
 from protocols.sessions.params import Phase
+from protocols.sessions.view import SessionView
 from protocols.wire import codec
 from protocols.wire.context import Context
 
@@ -54,6 +55,29 @@ SESSION: dict[str, Any] = {
 READY_S = 240.0
 SESSION_S = 400.0  # longer than all windows together: whoever runs into this hangs
 MODEL_OWNER = "model-owner"
+
+
+def journal(data_dir: Path, session: int, role: str) -> list[tuple[str, bytes]]:
+    """What a node's machine was fed in one session."""
+    store = Store.open(data_dir)
+    try:
+        return without_rolled_back(store.inputs(session, role))
+    finally:
+        store.close()
+
+
+def opened_in(data_dir: Path, context: Context) -> tuple[Output | None, SessionView]:
+    """What the model owner in ``data_dir`` opened, from its journal played again, and the session as it saw it."""
+    params = json.loads((data_dir / "wallet.json").read_text())
+    identity = cast(Any, SimpleNamespace(address=bytes.fromhex(params["address"].removeprefix("0x"))))
+    machine = OwnerMachine(context, identity, bytes(32))
+    for kind, payload in journal(data_dir, context.session, "model_owner"):
+        if kind == "chain":
+            for event in unpack_events(payload)[1]:
+                machine.chain(event)
+        elif kind == "message":
+            machine.receive(codec.decode(payload, context, codec.limits_for(machine.view.p)))
+    return machine.result, machine.view
 
 
 class LocalMarket:
@@ -164,11 +188,7 @@ class LocalMarket:
 
     def inputs(self, name: str, session: int, role: str) -> list[tuple[str, bytes]]:
         """A node's journal of one session."""
-        store = Store.open(self.node(name).directory)
-        try:
-            return without_rolled_back(store.inputs(session, role))
-        finally:
-            store.close()
+        return journal(self.node(name).directory, session, role)
 
     def safety(self, name: str, session: int) -> dict[str, bytes]:
         """A node's safety journal of one session."""
@@ -180,16 +200,7 @@ class LocalMarket:
 
     def opened(self, session: int) -> Output | None:
         """What the model owner opened, from its journal."""
-        context = self.context(session)
-        identity = cast(Any, SimpleNamespace(address=self.address(MODEL_OWNER)))
-        machine = OwnerMachine(context, identity, bytes(32))
-        for kind, payload in self.inputs(MODEL_OWNER, session, "model_owner"):
-            if kind == "chain":
-                for event in unpack_events(payload)[1]:
-                    machine.chain(event)
-            elif kind == "message":
-                machine.receive(codec.decode(payload, context, codec.limits_for(machine.view.p)))
-        return machine.result
+        return opened_in(self.node(MODEL_OWNER).directory, self.context(session))[0]
 
     def plain_sum(self, record: SessionRecord) -> tuple[NDArray[np.int64], int]:
         """The sum of the accepted data owners' own updates, from their journals, and how many they are."""
@@ -325,7 +336,7 @@ class Watching:
         workers = [child for node in nodes if node.pid for child in psutil.Process(node.pid).children(recursive=True)]
         for node in nodes:
             node.kill()
-        gone, alive = psutil.wait_procs(workers, timeout=30)
+        _, alive = psutil.wait_procs(workers, timeout=30)
         assert not alive, f"{alive} outlived {names}"
 
     async def back(self, *names: str) -> None:

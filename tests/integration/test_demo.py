@@ -1,0 +1,202 @@
+"""`omninode demo` as a user runs it: a process of its own, judged by what it prints, writes, and leaves behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from omninode.cluster.local import PROVER_STAKE
+from omninode.demo.options import DemoOptions
+from protocols.sessions.view import SessionView
+from protocols.wire.context import Context
+from tests.integration.market_kit import journal, opened_in
+
+LIMIT_S = 900.0
+PROVER_MIB = 250  # the aim is 180
+PHASES = {
+    "committee", "register", "draw", "key sharing", "train + upload", "delivery", "check", "unmask + batch",
+    "open the sum",
+}  # fmt: skip
+
+
+@contextmanager
+def demo(out: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """`omninode demo` under way; killed at the end if it is still there."""
+    command = [sys.executable, "-m", "omninode", "demo", "--json", "--out", str(out), *flags]
+    with (out / "demo.err").open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def answer(process: subprocess.Popen[str], out: Path) -> dict[str, Any]:
+    """What a demo that must succeed prints."""
+    printed, _ = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, (out / "demo.err").read_text()[-4000:]
+    result: dict[str, Any] = json.loads(printed)
+    return result
+
+
+def the_run(out: Path) -> Path:
+    (run,) = [path for path in out.iterdir() if path.is_dir()]
+    return run
+
+
+class Memory:
+    """Looks at the provers while the demo runs: their largest memory, and whether torch is in it."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.largest: dict[str, float] = {}
+        self.with_torch: set[str] = set()
+
+    def watch(self, process: subprocess.Popen[str]) -> None:
+        """Until the demo ends."""
+        deadline = time.monotonic() + LIMIT_S
+        while process.poll() is None and time.monotonic() < deadline:
+            for pid_file in self._out.glob("*/nodes/prover-*/node.pid"):
+                self._look(pid_file.parent.name, pid_file)
+            time.sleep(1)
+
+    def _look(self, name: str, pid_file: Path) -> None:
+        try:
+            pid = int(pid_file.read_text())
+            resident = psutil.Process(pid).memory_info().rss / 2**20
+            if "libtorch" in Path(f"/proc/{pid}/maps").read_text():
+                self.with_torch.add(name)
+        except (OSError, ValueError, psutil.Error):
+            return  # it has just ended
+        self.largest[name] = max(self.largest.get(name, 0), resident)
+
+
+def check_schema(result: dict[str, Any], sessions: int) -> None:
+    """Every key that the issue promises, with the right kind of value."""
+    assert result["data"] == "digits"
+    accuracy = result["accuracy"]
+    assert 0 < accuracy["owner_alone"] < accuracy["pooled"] <= 1
+    assert len(accuracy["sessions"]) == len(result["sessions"]) == sessions
+    assert all(0 < value <= 1 for value in accuracy["sessions"])
+    assert result["wall_s"] > 0
+    roles = [party["role"] for party in result["parties"].values()]
+    assert (roles.count("model_owner"), roles.count("data_owner")) == (1, 12)
+    known = {party["address"] for party in result["parties"].values()}
+    for number, session in enumerate(result["sessions"], 1):
+        assert session["id"] == number
+        assert len(session["groups"]) == 4
+        for group in session["groups"]:
+            assert set(group["survivors"]) <= set(group["members"]) <= known
+            assert isinstance(group["accepted"], bool)
+        assert session["paid"].keys() <= known
+        assert all(isinstance(wei, int) for wei in [*session["paid"].values(), session["refund"]])
+        assert {"createSession", "register", "commitUpload", "postBatch", "claim"} <= session["gas"].keys()
+        assert session["calls"].keys() == session["gas"].keys()
+        assert session["seconds"].keys() <= PHASES
+        assert session["bytes"]["/omninode/session/1"] > 12 * 5 * 5090 * 8 // 2
+    for fault in result["faults"]:
+        assert fault.keys() == {"kind", "expected", "observed", "ok"}
+
+
+def check_money(result: dict[str, Any], session: dict[str, Any]) -> None:
+    """Accepted data owners have their share, provers their fee; what was escrowed is what was paid and refunded."""
+    terms = DemoOptions()
+    accepted = {a for group in session["groups"] if group["accepted"] for a in group["survivors"]}
+    share, gas = terms.reward // terms.owners, terms.reward // terms.owners // 100
+    for party in result["parties"].values():
+        paid = session["paid"].get(party["address"], 0)
+        due = {"data_owner": share * (party["address"] in accepted), "prover": terms.prover_fee, "model_owner": 0}
+        if party["role"] == "prover" and (party["address"] in session["slashed"] or paid == 0):
+            continue  # lied, or was not drawn
+        if party["role"] == "data_owner" and not any(party["address"] in g["survivors"] for g in session["groups"]):
+            continue  # killed: it claims later
+        assert due[party["role"]] <= paid <= due[party["role"]] + gas
+    assert all(wei == PROVER_STAKE for wei in session["slashed"].values())
+
+
+def check_conserved(session: dict[str, Any]) -> None:
+    """Everything that was escrowed for the session went out of it again."""
+    assert session["escrow"] == sum(session["paid"].values()) + session["refund"]
+
+
+def check_sum(run: Path, result: dict[str, Any], session: int) -> None:
+    """The owner opened the plain sum of what the accepted data owners trained."""
+    deployment = json.loads((run / "deployment.json").read_text())
+    names = {party["address"]: name for name, party in result["parties"].items()}
+    context = Context(deployment["chain_id"], bytes.fromhex(deployment["market"][2:]), session)
+    opened, view = opened_in(run / "nodes" / "model-owner", context)
+    assert opened is not None
+    updates = []
+    for member in members_accepted(view):
+        inputs = journal(run / "nodes" / names[member], session, "data_owner")
+        updates += [np.frombuffer(payload, "<i8").astype(np.int64) for kind, payload in inputs if kind == "update"]
+    assert len(updates) == opened.count
+    assert np.array_equal(np.sum(updates, axis=0), opened.total)
+
+
+def members_accepted(view: SessionView) -> list[str]:
+    assert view.batch is not None
+    return ["0x" + m.address.hex() for m in view.members if view.batch.accepted >> m.index & 1]
+
+
+def test_two_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    memory = Memory(tmp_path)
+    with demo(tmp_path, "--sessions", "2") as process:
+        memory.watch(process)
+        result = answer(process, tmp_path)
+    run = the_run(tmp_path)
+    assert json.loads((run / "result.json").read_text()) == result
+    assert (run / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((run / "events").glob("*.jsonl"))) == 18
+    check_schema(result, 2)
+    assert result["faults"] == []
+    assert result["accuracy"]["sessions"][-1] > result["accuracy"]["owner_alone"]
+    for session in result["sessions"]:
+        assert session["slashed"] == {}
+        check_money(result, session)
+        check_conserved(session)
+        check_sum(run, result, session["id"])
+    with capsys.disabled():
+        print("\n  MiB of memory:", {name: round(size) for name, size in sorted(memory.largest.items())})
+    assert len(memory.largest) == 5
+    assert not memory.with_torch
+    assert max(memory.largest.values()) < PROVER_MIB
+    nobody_left(run)
+
+
+def test_hostile(tmp_path: Path) -> None:
+    with demo(tmp_path, "--hostile", "--sessions", "4") as process:
+        result = answer(process, tmp_path)
+    check_schema(result, 4)
+    assert len(result["faults"]) == 3
+    assert all(fault["ok"] for fault in result["faults"]), result["faults"]
+    for session in result["sessions"]:
+        check_money(result, session)
+        check_conserved(session)
+        assert bool(session["slashed"]) == (session["id"] == 3)
+        check_sum(the_run(tmp_path), result, session["id"])
+    nobody_left(the_run(tmp_path))
+
+
+def nobody_left(run: Path) -> None:
+    """The demo has ended everything that it started."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if str(run) in " ".join(process.cmdline()):
+                left.append(process)
+        except psutil.Error:
+            continue
+    assert not left
