@@ -78,7 +78,7 @@ class Wallet:
 class Data:
     """Data that never leaves this machine."""
 
-    path: str = key("", "training data: .npz with x and y, or a folder of MNIST IDX files", path=True)
+    path: str = key("", "training data: .npz with x (samples, features) and y (labels)", path=True)
     test_path: str = key("", "model owner: held-out data to measure accuracy with", path=True)
 
 
@@ -87,6 +87,7 @@ class DataOwner:
     """Which sessions this node takes part in as data owner."""
 
     max_sessions: int = key(100, "sessions in which the same data is used, at most", low=0)
+    max_deposit: int = key(10**18, "largest deposit to put down for one session", low=0, wei=True)
     min_reward: int = key(0, "least pay for one place in a session", low=0, wei=True)
     allowed_owners: tuple[str, ...] = key((), "wallet addresses of model owners to work for; empty: any")
     min_group: int = key(3, "smallest group to hide this node's update in", low=2, high=1000)

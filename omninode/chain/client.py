@@ -98,7 +98,10 @@ class ChainClient:
         if entry is None:
             raise self._down(f"no answer to {method}")
         if isinstance(error := entry.get("error"), dict):
-            raise RpcError(method, int(error.get("code", 0)), str(error.get("message", "")), error.get("data"))
+            code = error.get("code")
+            raise RpcError(
+                method, code if isinstance(code, int) else 0, str(error.get("message", "")), error.get("data")
+            )
         if "result" not in entry:
             raise self._down(f"answer to {method} is no JSON-RPC")
         return entry["result"]

@@ -41,7 +41,7 @@ class WrongChain(ChainError):
         self.expected = expected
         self.got = got
         super().__init__(
-            f"the RPC node serves chain {got}, the configuration says {expected}; correct chain.id or chain.rpc"
+            f"the RPC node serves chain {got}, the configuration says {expected}; correct chain.chain_id or chain.rpc"
         )
 
 

@@ -78,7 +78,7 @@ class Market:
         await self.client.check_contract(self.registry.address)
         if (theirs := await self._view("registry")) != self.registry.address:
             raise ChainError(
-                f"the market at 0x{self.address.hex()} uses the registry 0x{theirs.hex()}; correct chain.registry"
+                f"the market at 0x{self.address.hex()} uses the registry 0x{theirs.hex()}; correct chain.market"
             )
 
     async def _view(self, fn: str, *args: object, block: int | str = "latest") -> Any:

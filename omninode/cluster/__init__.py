@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from omninode.errors import AlreadyRunningError, NotRunningError, OmninodeError
+from omninode.errors import AlreadyRunningError, NotRunningError, OmninodeError, RefusedError
 
 STATE = "cluster.json"
 READY_S = 120.0
@@ -29,6 +29,8 @@ def up(root: Path, *, owners: int, provers: int, block_time: int, seed: int) -> 
     root = root.resolve()
     if (root / STATE).exists() and _alive(json.loads((root / STATE).read_text())["chain_pid"]):
         raise AlreadyRunningError(f"a cluster runs in {root}", f"omninode cluster down --dir {root}")
+    if (root / "nodes").exists():
+        raise RefusedError(f"{root} holds an earlier cluster", "remove the folder, or choose another with --dir")
     cluster, state = lay_out(root, owners=owners, provers=provers, block_time=block_time, seed=seed)
     (root / STATE).write_text(json.dumps(state, indent=1))
     for node in cluster.nodes:

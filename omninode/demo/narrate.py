@@ -57,7 +57,7 @@ class Narrator:
 def _created(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
     p = r.view.p
     return (
-        f"[bold]created[/]: {p.reward / 1e18:g} ether escrowed for {p.groups} groups of {p.group_size}, "
+        f"[bold]created[/]: {p.reward / 1e18:g} ether reward in escrow for {p.groups} groups of {p.group_size}, "
         f"{p.dimension:,} parameters, norm bound {p.bound / 2**p.frac_bits:.2f}"
     )
 

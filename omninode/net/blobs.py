@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -56,12 +57,7 @@ class Streams(Protocol):
     counters: Counters
 
     def on_stream(self, protocol: str, handler: StreamHandler) -> None: ...
-    def open_stream(self, peer_key: bytes, protocol: str) -> _Opening: ...
-
-
-class _Opening(Protocol):
-    async def __aenter__(self) -> Wire: ...
-    async def __aexit__(self, *args: object) -> bool | None: ...
+    def open_stream(self, peer_key: bytes, protocol: str) -> AbstractAsyncContextManager[Wire, bool | None]: ...
 
 
 class BadBlob(NetError):

@@ -22,11 +22,18 @@ LINGER = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How one protocol is served: handler(peer key, payload) -> reply, payloads of at most ``max_request`` bytes."""
+    """How one protocol is served: handler(peer key, payload) -> reply.
+
+    max_request: bytes of a payload at most, the same for all or by peer key.
+    """
 
     protocol: str
     handler: RequestHandler
-    max_request: int
+    max_request: int | Callable[[bytes], int]
+
+    def limit_for(self, peer_key: bytes) -> int:
+        """The largest payload that this peer may send."""
+        return self.max_request if isinstance(self.max_request, int) else self.max_request(peer_key)
 
 
 class PeerSlots:
@@ -104,7 +111,7 @@ class Server:
 
         async def answer(wire: Wire) -> None:
             with trio.fail_after(self._limits.read_timeout):
-                payload = await wire.read_request(route.max_request, self.budget)
+                payload = await wire.read_request(route.limit_for(wire.peer_key), self.budget)
             try:
                 reply = await route.handler(wire.peer_key, payload)
             finally:

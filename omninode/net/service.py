@@ -98,7 +98,9 @@ class Network:
 
     # Serving
 
-    def on_request(self, protocol: str, handler: RequestHandler, *, max_request: int = 1 << 20) -> None:
+    def on_request(
+        self, protocol: str, handler: RequestHandler, *, max_request: int | Callable[[bytes], int] = 1 << 20
+    ) -> None:
         """Serve a protocol: one frame of at most ``max_request`` bytes in, one frame out.
 
         handler(peer key, payload) -> reply. RemoteProtocolError goes back as an error frame with its rule, is counted

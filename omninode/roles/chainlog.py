@@ -32,7 +32,6 @@ class ChainLog:
             self._created.setdefault(event.session, event.block)
         for session, new in grouped.items():
             self._history.setdefault(session, []).append((block, new))
-        self._trim()
         return dict(grouped)
 
     def history(self, session: int) -> list[tuple[int, list[ChainEvent]]]:
@@ -68,7 +67,8 @@ class ChainLog:
         """No driver needs the history of this ended session any more."""
         self._history.pop(session, None)
 
-    def _trim(self) -> None:
+    def trim(self) -> None:
+        """Keep the views of the last ended sessions only; after everybody has looked at the new events."""
         ended = [s for s, v in self.views.items() if v.phase in (Phase.FINISHED, Phase.ABORTED)]
         for session in sorted(ended)[: max(0, len(ended) - KEEP_ENDED)]:
             del self.views[session]

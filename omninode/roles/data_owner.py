@@ -15,6 +15,7 @@ from omninode.learning.service import TrainingFailed
 from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
 from omninode.roles.driver import Machine, SessionDriver
+from omninode.store.blobs import BlobError
 from protocols.sessions.data_owner import DataOwnerMachine
 from protocols.sessions.params import Phase
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from protocols.sessions.view import SessionView
 
 MAX_DOCUMENT = 1 << 20
-MAX_WEIGHTS = 1 << 30
 FETCH_DEADLINE = 60.0
 FETCH_TRIES = 5
 TRAIN_TRIES = 3
@@ -34,6 +34,9 @@ TRAIN_S = 3600.0  # a training that takes longer has missed every deadline
 
 class Refused(Exception):
     """The policy or the data of this node says no; the text says why."""
+
+
+UNUSABLE = (Refused, local_data.DataError, NetError, BlobError, ValueError, OSError)
 
 
 class DataOwner:
@@ -65,20 +68,25 @@ class DataOwner:
     async def join(self, view: SessionView) -> SessionDriver | None:
         """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
         services, session = self._services, view.session
-        try:
-            self._check_policy(view)
-            document, weights = await self._document(view)
-            report = await trio.to_thread.run_sync(
-                local_data.check, self._data_path(), document.features, document.classes, document.min_samples
-            )
-        except (Refused, local_data.DataError, NetError, ValueError) as error:
-            self.refusals[session] = str(error)
-            services.events.write("session_refused", session=session, reason=str(error))
-            services.log.warning("session_refused", session=session, reason=str(error))
-            return None
-        services.events.write("session_joined", session=session, samples=report.samples)
+        if self._bound(view):  # registered before a restart: a promise, whatever the policy says today
+            task = None
+        else:
+            try:
+                self._check_policy(view)
+                task = await self._task(view)
+            except UNUSABLE as error:
+                self.refusals[session] = str(error)
+                services.events.write("session_refused", session=session, reason=str(error))
+                services.log.warning("session_refused", session=session, reason=str(error))
+                return None
+            services.events.write("session_joined", session=session)
 
         async def train() -> NDArray[np.int64] | None:
+            try:
+                document, weights = task or await self._task(view)
+            except UNUSABLE as error:
+                services.events.write("update_refused", session=session, reason=str(error))
+                return None
             return await self._train(session, document, weights)
 
         context = services.context(session)
@@ -88,6 +96,19 @@ class DataOwner:
         """The protocol machine of one session; overridden where a test wants another behaviour."""
         services = self._services
         return DataOwnerMachine(services.context(session), services.identity(), seed, peer_key=services.net.peer_key)
+
+    def _bound(self, view: SessionView) -> bool:
+        """Whether we are in this session already, on chain or with a registration under way."""
+        begun = any((s, r) == (view.session, self.name) for s, r, _ in self._services.store.sessions())
+        return begun or view.member_of(self._services.wallet.address) is not None
+
+    async def _task(self, view: SessionView) -> tuple[SessionDocument, bytes]:
+        """Document and weights, with our data held against them. Raises one of UNUSABLE."""
+        document, weights = await self._document(view)
+        await trio.to_thread.run_sync(
+            local_data.check, self._data_path(), document.features, document.classes, document.min_samples
+        )
+        return document, weights
 
     def _check_policy(self, view: SessionView) -> None:
         policy, params = self._services.config.data_owner, view.p
@@ -99,6 +120,8 @@ class DataOwner:
             raise Refused(
                 f"opens sums of {params.min_accepted}, fewer than data_owner.min_accepted = {policy.min_accepted}"
             )
+        if params.deposit > policy.max_deposit:
+            raise Refused(f"asks for a deposit of {params.deposit} wei, more than data_owner.max_deposit")
         places = params.groups * params.group_size
         if params.reward // places < policy.min_reward:
             raise Refused(f"pays {params.reward // places} wei for each place, less than data_owner.min_reward")
@@ -120,7 +143,7 @@ class DataOwner:
             raise Refused(f"document has {document.parameters} parameters, the chain says {params.dimension}")
         if (document.frac_bits, document.bound) != (params.frac_bits, params.bound):
             raise Refused("fixed point or bound of the document differ from the chain")
-        weights = await self._blob(document.weights, params.owner_peer, MAX_WEIGHTS)
+        weights = await self._blob(document.weights, params.owner_peer, 4 * document.parameters)
         if len(weights) != 4 * document.parameters:
             raise Refused(f"weights are {len(weights)} bytes, expected {4 * document.parameters}")
         return document, weights

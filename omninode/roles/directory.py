@@ -55,10 +55,13 @@ class Directory:
         await self._net.publish(TOPIC, data)
 
     async def _on_gossip(self, peer_key: bytes, data: bytes) -> None:
-        self.take(data)
+        self.take(peer_key, data)
 
-    def take(self, data: bytes) -> None:
-        """Check one announcement and learn from it. Raises RemoteProtocolError; an old one is silently dropped."""
+    def take(self, origin: bytes, data: bytes) -> None:
+        """Check one announcement and learn from it. Raises RemoteProtocolError; an old one is silently dropped.
+
+        origin: key of the node that gossiped it first (gossip is signed). Only a node itself may say where it is.
+        """
         chain_id, contract, session, _ = codec.peek(data)
         if (chain_id, contract) != (self._context.chain_id, self._context.contract):
             raise RemoteProtocolError("wrong-contract", "?", "announcement for another market")
@@ -66,6 +69,8 @@ class Directory:
         message = codec.decode(data, context, codec.Limits.generous())
         if not isinstance(message, Announcement):
             raise RemoteProtocolError("unknown-type", message.sender.hex(), "only announcements are gossiped")
+        if message.peer_key != origin:
+            raise RemoteProtocolError("wrong-origin", origin.hex(), "announcement for another node")
         self._check_signature(context, message)
         key = (message.sender, session)
         if key in self._known and self._known[key][0] >= message.seq:
@@ -117,3 +122,10 @@ def _signed(message: Announcement, signature: bytes) -> Announcement:
         message.sender, message.seq, message.peer_key, message.addrs,
         message.enc_key, message.mask_key, message.self_hash, signature,
     )  # fmt: skip
+
+
+def takes_part(view: SessionView, peer_key: bytes) -> bool:
+    """Whether a node with this key is owner, prover or data owner of the session."""
+    if view.params is not None and view.params.owner_peer == peer_key:
+        return True
+    return any(p.peer_key == peer_key for p in view.committee) or any(m.peer_key == peer_key for m in view.members)

@@ -7,15 +7,19 @@ crash the journal is replayed into a fresh machine, which gives the same effects
 
 from __future__ import annotations
 
+import hashlib
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import trio
 
+from omninode.errors import SafetyError, StoreError
 from omninode.net.errors import NetError, PeerRefused
-from omninode.roles.directory import peer_of
+from omninode.roles.directory import peer_of, takes_part
 from omninode.roles.events_codec import pack_events, unpack_events
 from omninode.roles.transact import transact
 from protocols.errors import LocalProtocolError, RemoteProtocolError
@@ -34,10 +38,31 @@ if TYPE_CHECKING:
 
 SESSION_PROTOCOL = "/omninode/session/1"
 SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the session is over
-PATIENT_RULES = frozenset({"too-early", "not-ready", "wrong-phase"})  # the receiver is behind us on the chain
+PATIENT_RULES = frozenset({"too-early", "not-ready"})  # the receiver is behind us on the chain
+NET_RULES = frozenset({"busy", "internal-error", "unknown-protocol"})  # it is loaded or starting: nobody's fault
+MAX_JOURNALED = 2000  # different messages of one sender in one session
+DECODE_INLINE = 64 << 10  # bytes; larger messages are decoded in a thread
 MAX_REFUSALS = 6
 ANNOUNCE_AGAIN_S = 6.0
 LINGER_BLOCKS = 5  # blocks after the end in which the claim may still be on its way
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block with its events of this session, or without: then it is a tick."""
+
+    number: int
+    events: list[ChainEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rollback:
+    """The chain dropped everything after ``block``."""
+
+    block: int
+
+
+_Item = _Block | _Rollback | Announcement
 
 
 class Machine(Protocol):
@@ -72,37 +97,54 @@ class SessionDriver:
         self._lock = trio.Lock()
         self._over = trio.Event()
         self._ready = trio.Event()
-        self._rolled_back: trio.Event = trio.Event()
-        self._blocks_in, self._blocks_out = trio.open_memory_channel[tuple[int, list[ChainEvent]]](100_000)
+        self._restart = trio.Event()
+        self._poison: SafetyError | None = None
+        self._inbox: deque[_Item] = deque()
+        self._news = trio.Event()
         self._last_block = 0
+        self._unconfirmed: deque[bytes] | None = None  # journaled blocks of an earlier run, not yet seen again
+        self._deferred: list[bytes] = []  # messages that a reorganisation made early
+        self._heard: dict[bytes, set[bytes]] = {}  # digests of journaled messages by sender
         self._ended_at = 0
-        self._replaying: list[fx.Effect] | None = None
         self._busy = 0  # transactions under way
         self._working = 0  # pieces of the role's own work under way
         self._has_update = False
-        self._drafts: list[Message] = []
 
     # -- inputs ------------------------------------------------------------------------------------------------
 
     def push_block(self, block: int, events: list[ChainEvent]) -> None:
         """Queue a block (also an empty one: it is a tick). Blocks already journaled are skipped."""
-        self._blocks_in.send_nowait((block, events))
+        self._push(_Block(block, events))
 
     def roll_back(self, block: int) -> None:
-        """The chain dropped everything after ``block``: forget it and start over from the journal."""
-        if self._last_block > block:
-            self._services.store.append(self.session, self.role, "rollback", block.to_bytes(8, "big"))
-            self._rolled_back.set()
+        """The chain dropped everything after ``block``. Queued like a block: what lies before it is still handled."""
+        self._push(_Rollback(block))
+
+    def hear(self, message: Announcement) -> None:
+        """Queue a checked announcement of this session."""
+        self._push(message)
+
+    def _push(self, item: _Item) -> None:
+        self._inbox.append(item)
+        self._news.set()
+
+    def most_bytes(self, peer_key: bytes) -> int:
+        """The largest message that this peer may send in this session, 0 for a stranger."""
+        return self._limits().largest if self._ready.is_set() and takes_part(self.machine.view, peer_key) else 0
 
     async def on_message(self, peer_key: bytes, data: bytes) -> bytes:
-        """A message from a peer. Returns the reply's bytes (empty: acknowledged). Raises RemoteProtocolError."""
+        """A message from a peer. Returns the reply's bytes (empty: acknowledged). Raises RemoteProtocolError.
+
+        Who speaks is checked before anything else is read of the message.
+        """
         await self._ready.wait()
-        message = codec.decode(data, self.context, self._limits())
-        bound = peer_of(self.machine.view, message.sender)
+        sender = codec.peek_sender(data)
+        bound = peer_of(self.machine.view, sender)
         if bound is None:  # perhaps registered in a block that we have not read yet
             raise PeerRefused("not-ready", "sender is not known in this session")
         if bound != peer_key:
-            raise RemoteProtocolError("wrong-sender", peer_key.hex(), message.sender.hex())
+            raise RemoteProtocolError("wrong-sender", peer_key.hex(), sender.hex())
+        message = await self._decode(data)
         if isinstance(message, Announcement):
             raise RemoteProtocolError("unexpected-type", message.sender.hex(), "announcements travel by gossip")
         try:
@@ -113,9 +155,13 @@ class SessionDriver:
             raise
         return codec.encode(reply.message, self.context) if reply else b""
 
-    async def announced(self, message: Announcement) -> None:
-        """A checked announcement of this session. A fault in it is logged here: gossip has no one to answer to."""
-        await self._ready.wait()
+    async def _decode(self, data: bytes) -> Message:
+        if len(data) <= DECODE_INLINE:
+            return codec.decode(data, self.context, self._limits())
+        return await trio.to_thread.run_sync(codec.decode, data, self.context, self._limits())
+
+    async def _announced(self, message: Announcement) -> None:
+        """A fault in an announcement is logged here: gossip has no one to answer to."""
         try:
             data = codec.encode(message, self.context)
             await self._feed("message", data, partial(self.machine.receive, message))
@@ -132,10 +178,10 @@ class SessionDriver:
 
     def start_work(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run ``work`` as part of this session: the session is not over before it is done."""
+        self._working += 1
         self.nursery.start_soon(self._work, work)
 
     async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
-        self._working += 1
         try:
             await work()
         finally:
@@ -146,15 +192,24 @@ class SessionDriver:
         self._over.set()
 
     async def run(self) -> None:
-        """Drive until the session is over. Restarts itself from the journal when the chain is reorganised."""
+        """Drive until the session is over. Restarts itself from the journal when the chain is reorganised.
+
+        Raises SafetyError when going on could reveal a secret.
+        """
         while not self.over:
-            self._rolled_back, self._ready = trio.Event(), trio.Event()
-            async with trio.open_nursery() as nursery:
-                self.nursery = nursery
-                await self._replay()
-                nursery.start_soon(self._consume_blocks)
-                nursery.start_soon(self._stop_when, self._rolled_back, nursery)
-                nursery.start_soon(self._stop_when, self._over, nursery)
+            self._restart = trio.Event()
+            self._busy = self._working = 0
+            try:
+                async with trio.open_nursery() as nursery:
+                    self.nursery = nursery
+                    await self._replay()
+                    nursery.start_soon(self._consume)
+                    nursery.start_soon(self._stop_when, self._restart, nursery)
+                    nursery.start_soon(self._stop_when, self._over, nursery)
+            finally:
+                self._ready = trio.Event()  # nobody speaks to a machine that is being replaced
+            if self._poison is not None:
+                raise self._poison
         state = {"done": True, **self.machine.status()}
         await trio.to_thread.run_sync(self._services.store.set_state, self.session, self.role, state)
 
@@ -169,8 +224,11 @@ class SessionDriver:
         fresh = self._services.new_seed()
         seed = await trio.to_thread.run_sync(store.begin, self.session, self.role, fresh)
         entries = without_rolled_back(await trio.to_thread.run_sync(store.inputs, self.session, self.role))
+        if self._unconfirmed is None:  # first run of this process: the chain will be read again from the creation
+            self._unconfirmed = deque(payload for kind, payload in entries if kind == "chain")
         self._last_block = 0
         self._has_update = False
+        self._deferred, self._heard = [], {}
         effects = await trio.to_thread.run_sync(self._replay_all, seed, entries)
         self._ready.set()
         self._dispatch(effects)
@@ -195,20 +253,80 @@ class SessionDriver:
         return effects
 
     def _replay_message(self, payload: bytes) -> list[fx.Effect]:
-        """After a reorganisation a message may have come before what it depends on: it is dropped, and comes again."""
+        """After a reorganisation a message may come before what it depends on: it is kept until that is there."""
+        self._note_heard(payload)
         try:
             return self.machine.receive(codec.decode(payload, self.context, self._limits()))
         except RemoteProtocolError as error:
-            self.log.info("journaled_message_dropped", rule=error.rule, sender=error.peer)
+            self.log.info("journaled_message_deferred", rule=error.rule, sender=error.peer)
+            self._deferred.append(payload)
             return []
 
-    async def _consume_blocks(self) -> None:
-        async for block, events in self._blocks_out:
-            for at in sorted({event.block for event in events}):
-                if at > self._last_block:
-                    await self._feed_chain(at, [event for event in events if event.block == at])
-            await self._feed("tick", block.to_bytes(8, "big"), partial(self.machine.tick, block))
-            self._check_over(block)
+    def _note_heard(self, data: bytes) -> bool:
+        """Whether these bytes are new. RemoteProtocolError where one sender fills our journal."""
+        sender, digest = codec.peek_sender(data), hashlib.sha256(data).digest()
+        heard = self._heard.setdefault(sender, set())
+        if digest in heard:
+            return False
+        if len(heard) >= MAX_JOURNALED:
+            raise RemoteProtocolError("too-many", sender.hex(), f"more than {MAX_JOURNALED} messages in one session")
+        heard.add(digest)
+        return True
+
+    async def _consume(self) -> None:
+        """Take the queue item by item; an item leaves it only when it is done, so that no restart loses one."""
+        while True:
+            if not self._inbox:
+                self._news = trio.Event()
+                await self._news.wait()
+            item = self._inbox[0]
+            match item:
+                case _Block(number=number, events=events):
+                    await self._on_block(number, events)
+                case _Rollback(block=block):
+                    await self._drop_after(block)
+                case _:
+                    await self._announced(item)
+            if self._restart.is_set() and isinstance(item, _Block):
+                await trio.sleep_forever()  # the journal disagreed: the item is looked at again after the restart
+            self._inbox.popleft()
+            if self._restart.is_set():
+                await trio.sleep_forever()
+
+    async def _on_block(self, block: int, events: list[ChainEvent]) -> None:
+        for at in sorted({event.block for event in events}):
+            of_block = [event for event in events if event.block == at]
+            good = self._confirm(at, pack_events(at, of_block))
+            if good is not None:
+                await self._drop_after(good)
+                return
+            if at > self._last_block:
+                await self._feed_chain(at, of_block)
+        await self._feed("tick", block.to_bytes(8, "big"), partial(self.machine.tick, block))
+        self._check_over(block)
+
+    def _confirm(self, at: int, packed: bytes) -> int | None:
+        """Hold a block against what an earlier run journaled. The last good block if they differ, else None."""
+        if not self._unconfirmed:
+            return None
+        journaled, _ = unpack_events(self._unconfirmed[0])
+        if journaled == at and self._unconfirmed[0] == packed:
+            self._unconfirmed.popleft()
+            return None
+        self._unconfirmed.clear()
+        return min(journaled, at) - 1
+
+    async def _drop_after(self, block: int) -> None:
+        """Journal that the chain took back everything after ``block``, and start over without it."""
+        if self._last_block <= block:
+            return
+        async with self._lock:
+            store = self._services.store
+            payload = block.to_bytes(8, "big")
+            await trio.to_thread.run_sync(store.append, self.session, self.role, "rollback", payload)
+            self._ready = trio.Event()
+            self._restart.set()
+        self.log.warning("session_rolled_back", to_block=block)
 
     async def _feed_chain(self, block: int, events: list[ChainEvent]) -> None:
         def apply() -> list[fx.Effect]:
@@ -216,6 +334,13 @@ class SessionDriver:
 
         await self._feed("chain", pack_events(block, events), apply)
         self._last_block = block
+        deferred, self._deferred = self._deferred, []
+        for data in deferred:
+            try:
+                message = await self._decode(data)
+                await self._feed("message", data, partial(self.machine.receive, message), again=True)
+            except RemoteProtocolError:
+                self._deferred.append(data)
 
     def _check_over(self, block: int) -> None:
         """Over: the chain says so and our last transactions have landed (or had their chance)."""
@@ -228,14 +353,26 @@ class SessionDriver:
 
     # -- the one way through --------------------------------------------------------------------------------------
 
-    async def _feed(self, kind: str, payload: bytes, step: Callable[[], list[fx.Effect]]) -> fx.Reply | None:
-        """Run the machine, journal the input, act. A RemoteProtocolError leaves machine and journal untouched."""
+    async def _feed(
+        self, kind: str, payload: bytes, step: Callable[[], list[fx.Effect]], *, again: bool = False
+    ) -> fx.Reply | None:
+        """Run the machine, journal the input, act. A RemoteProtocolError leaves machine and journal untouched.
+
+        The same message once more is not journaled again (but with ``again``: its place in the order has changed).
+        """
         async with self._lock:
+            if self._restart.is_set():
+                raise PeerRefused("not-ready", "the chain was reorganised")
             effects = await trio.to_thread.run_sync(step, limiter=self._services.compute)
-            if kind != "tick" or effects:
+            if (kind != "tick" or effects) and (kind != "message" or again or self._note_heard(payload)):
                 store = self._services.store
                 await trio.to_thread.run_sync(store.append, self.session, self.role, kind, payload)
-            self._dispatch(effects)
+            try:
+                self._dispatch(effects)
+            except SafetyError as error:
+                self._poison = error
+                self._restart.set()
+                raise
         if self._after is not None:
             self._after(self)
         return next((effect for effect in effects if isinstance(effect, fx.Reply)), None)
@@ -312,7 +449,7 @@ class SessionDriver:
             except PeerRefused as error:
                 if error.rule == "session-over":
                     return
-                refusals += error.rule not in PATIENT_RULES
+                refusals += error.rule not in PATIENT_RULES | NET_RULES
                 if refusals >= MAX_REFUSALS:
                     kind = type(message).__name__
                     self.log.warning("message_refused", to=to.hex(), kind=kind, rule=error.rule, detail=error.detail)
@@ -334,6 +471,10 @@ class SessionDriver:
             self._blame(fx.Blame(to, error.rule, error.detail))
         except PeerRefused as error:
             self.log.info("reply_too_early", peer=to.hex(), rule=error.rule)
+        except (StoreError, trio.Cancelled):
+            raise
+        except Exception as error:  # our defect, met on their words: as for requests, it must not end the session
+            self.log.error("reply_failed", peer=to.hex(), exc_info=error)
 
 
 def without_rolled_back(entries: list[tuple[int, str, bytes]]) -> list[tuple[str, bytes]]:

@@ -70,11 +70,18 @@ class ModelOwner:
         """After every input: has the machine opened the sum?"""
         machine = driver.machine
         assert isinstance(machine, OwnerMachine)
-        if machine.result is not None and driver.session not in self._applying:
+        ours = driver.session not in self._applying and not self.model.has(driver.session)
+        if machine.result is not None and ours:
             self._applying.add(driver.session)
             driver.start_work(partial(self._apply, driver, machine))
 
     async def _apply(self, driver: SessionDriver, machine: OwnerMachine) -> None:
+        try:
+            await self._apply_result(driver, machine)
+        finally:
+            self._applying.discard(driver.session)  # cut short by a restart: the next input starts it again
+
+    async def _apply_result(self, driver: SessionDriver, machine: OwnerMachine) -> None:
         result = machine.result
         assert result is not None
         blobs = self._services.blobs

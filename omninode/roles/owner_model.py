@@ -89,7 +89,7 @@ class OwnerModel:
     ) -> None:  # fmt: skip
         """W := adapt(W + total / count). Does nothing where this session is in the weights already."""
         state = self.require()
-        if any(s == session for s, _ in state.applied):
+        if self.has(session):
             return
         start = np.frombuffer(await self.weights(), dtype="<f4")
         mean = fixed_point.decode_sum(total, document.frac_bits, count)
@@ -100,10 +100,17 @@ class OwnerModel:
         weights = results[0].weights
         assert weights is not None
         accuracy = results[1].accuracy if len(results) > 1 else None
-        bound = bounds.next_bound(norms, sizes, document.frac_bits)
+        known = [r for r, norm in enumerate(norms) if norm >= 0]  # -1: the provers did not agree on it
+        bound = state.bound
+        if known:
+            bound = bounds.next_bound([norms[r] for r in known], [sizes[r] for r in known], document.frac_bits)
         applied = (*state.applied, (session, accuracy))
         await self._save(replace(state, bound=bound, accuracy=accuracy, applied=applied), weights)
         self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=count)
+
+    def has(self, session: int) -> bool:
+        """Whether this session's sum is in the weights."""
+        return self.state is not None and any(s == session for s, _ in self.state.applied)
 
     async def weights(self) -> bytes:
         """The current weights, float32 little-endian."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
-from protocols.sessions.prover import ProverMachine
 
+from omninode.chain.errors import ChainError
 from omninode.roles.driver import Machine, SessionDriver
 from protocols.sessions.params import Phase
+from protocols.sessions.prover import ProverMachine
 
 if TYPE_CHECKING:
     from omninode.roles.services import Services
     from protocols.sessions.view import SessionView
+
+
+RETRY_S, LONGEST_RETRY_S = 2.0, 60.0
 
 
 class Prover:
@@ -24,7 +28,20 @@ class Prover:
         self._services = services
 
     async def run(self) -> None:
-        """Stake and register the keys of this node if the registry does not know them yet."""
+        """Stake and register the keys of this node if the registry does not know them yet; then nothing more."""
+        pause = RETRY_S
+        while True:
+            try:
+                await self._enter()
+                break
+            except ChainError as error:  # out of money, keys locked by a running session, RPC down: it may pass
+                self._services.log.warning("prover_not_registered", reason=str(error), again_in_s=pause)
+                self._services.events.write("prover_not_registered", reason=str(error))
+            await trio.sleep(pause)
+            pause = min(2 * pause, LONGEST_RETRY_S)
+        await trio.sleep_forever()
+
+    async def _enter(self) -> None:
         services = self._services
         known = await services.registry.prover(services.wallet.address)
         keys = (services.net.peer_key, services.enc_public)
@@ -35,7 +52,6 @@ class Prover:
         elif (known.peer_key, known.enc_key) != keys:
             await services.registry.register(*keys, stake=0)
             services.events.write("prover_keys_changed")
-        await trio.sleep_forever()
 
     def wants(self, view: SessionView) -> bool:
         """Every session before its committee is drawn (all provers poke), later only ours."""

@@ -11,7 +11,9 @@ from omninode.errors import SafetyError, StoreError, cause_of
 from omninode.net.errors import PeerRefused
 from omninode.roles.chainlog import ChainLog
 from omninode.roles.driver import SESSION_PROTOCOL, SessionDriver
+from omninode.roles.transact import transact
 from protocols.errors import RemoteProtocolError
+from protocols.sessions.effects import Transact
 from protocols.sessions.events import ChainEvent
 from protocols.sessions.params import Phase
 from protocols.wire import codec
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from omninode.roles.services import Services
     from protocols.sessions.view import SessionView
 
-MAX_MESSAGE = 256 << 20  # one direct message at most; tighter limits follow from the session's numbers
+STRANGERS_MESSAGE = 64 << 10  # bytes; participants of a session may send what its numbers allow
 DRIVER_TRIES = 3
 KEPT_JOURNALS = 32
+CLAIM_POLL_S = 2.0
 RESUME_KEY = "chain/resume-block"
 
 
@@ -52,7 +55,7 @@ class Sessions:
 
     async def run(self) -> None:
         """Follow the chain and serve messages until cancelled."""
-        self._services.net.on_request(SESSION_PROTOCOL, self._on_message, max_request=MAX_MESSAGE)
+        self._services.net.on_request(SESSION_PROTOCOL, self._on_message, max_request=self._most_bytes)
         self._services.directory.listen(self._on_announcement)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
@@ -63,6 +66,11 @@ class Sessions:
                     self._roll_back(batch.rolled_back_to)
                 self._on_block(batch.block, batch.events)
                 await self._save_position(batch.block)
+
+    def _most_bytes(self, peer_key: bytes) -> int:
+        """How large a message of this peer may be: strangers have nothing large to say."""
+        sizes = [driver.most_bytes(peer_key) for driver in self.drivers.values()]
+        return max(sizes, default=0) or STRANGERS_MESSAGE
 
     def _start_block(self) -> int:
         saved = self._services.store.meta_get(RESUME_KEY)
@@ -86,6 +94,7 @@ class Sessions:
             driver.push_block(block, grouped.get(session, []))
         for session in grouped:
             self._ask_roles(session)
+        self.chain.trim()
 
     def _ask_roles(self, session: int) -> None:
         view = self.chain.views[session]
@@ -94,10 +103,13 @@ class Sessions:
         if self.chain.ended(session) and session not in self._unfinished:
             self.chain.forget(session)
             return
-        for role in self._roles:
-            if (session, role.name) not in self._asked and role.wants(view):
+        wanted = [role for role in self._roles if role.wants(view)]
+        for role in wanted:
+            if (session, role.name) not in self._asked:
                 self._asked.add((session, role.name))
                 self._nursery.start_soon(self._join, role, session)
+        if not wanted and self.chain.ended(session):  # begun once, but it never came to anything
+            self._unfinished.discard(session)
 
     async def _join(self, role: Role, session: int) -> None:
         driver = await role.join(self.chain.views[session])
@@ -125,10 +137,19 @@ class Sessions:
                 if isinstance(cause, SafetyError):
                     break
                 await trio.sleep(2.0**attempt)
+        if not driver.over:
+            await self._claim_when_ended(driver)
         await trio.to_thread.run_sync(self._forget_old)
         self._unfinished.discard(driver.session)
         self.drivers.pop(driver.session, None)
         self.chain.forget(driver.session)
+
+    async def _claim_when_ended(self, driver: SessionDriver) -> None:
+        """Of a session that we cannot go on with we still take what the contract owes us."""
+        while not self.chain.ended(driver.session):
+            await trio.sleep(CLAIM_POLL_S)
+        claim = Transact("claim", (), key="claim")
+        await transact(self._services, driver.log, driver.role, driver.session, claim, lambda: Phase.FINISHED)
 
     def _forget_old(self) -> None:
         """Keep the journals of the last sessions, for `session verify`; seeds and safety records stay for ever."""
@@ -154,7 +175,7 @@ class Sessions:
         if driver is None or driver.role == "model_owner":  # keys of data owners mean nothing to the owner
             return
         if message.sender != self._services.wallet.address:
-            self._nursery.start_soon(driver.announced, message)
+            driver.hear(message)
 
     def status(self) -> list[dict[str, Any]]:
         """One entry per live session that this node takes part in."""

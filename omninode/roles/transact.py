@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 TRIES = 6  # an RPC that is down is retried by the queue itself; this bounds what is left
 DEADLINE_S = 60.0
+BEHIND_S = 1.0
 
 
 async def transact(
@@ -25,9 +27,10 @@ async def transact(
 ) -> bool:
     """Send ``effect`` and wait for its receipt. Returns whether it was mined with success.
 
-    A revert is final: the contract has moved on or somebody else did the same (poke, postGroups, postBatch).
+    A revert is final where the phase has moved on or somebody else did the same (poke, postGroups, postBatch).
     """
-    key = f"{session}/{role}/{effect.key or effect.call}"
+    what = hashlib.sha256(repr((effect.args, effect.value)).encode()).hexdigest()[:16]
+    key = f"{session}/{role}/{effect.key or effect.call}/{what}"  # after a reorganisation the same step may say more
     for attempt in range(TRIES):
         started = phase()
         try:
@@ -35,8 +38,10 @@ async def transact(
                 effect.call, session, effect.args, value=effect.value, key=key, deadline_s=DEADLINE_S
             )
         except TransactionFailed as error:
-            log.info("transaction_refused", call=effect.call, reason=str(error))
-            return False
+            if error.sent or error.error != "WrongPhase" or phase() != started:
+                log.info("transaction_refused", call=effect.call, reason=str(error))
+                return False
+            await trio.sleep(BEHIND_S)  # the node that we ask lags behind what it told us
         except ChainError as error:
             log.warning("transaction_delayed", call=effect.call, error=str(error), attempt=attempt)
             if phase() != started and effect.call != "claim":

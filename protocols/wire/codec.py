@@ -18,7 +18,7 @@ from protocols.wire.limits import Limits, limits_for
 from protocols.wire.messages import Message
 from protocols.wire.specs import NAMES, PARALLEL, SPECS, most_bytes
 
-__all__ = ["VERSION", "Limits", "decode", "encode", "limits_for", "peek", "type_name"]
+__all__ = ["VERSION", "Limits", "decode", "encode", "limits_for", "peek", "peek_sender", "type_name"]
 
 VERSION = 1
 _HEADER = ("v", "t", "c", "k", "s", "f")
@@ -65,6 +65,29 @@ def peek(data: bytes) -> tuple[int, bytes, int, str]:
     except _BAD_INPUT as error:
         raise RemoteProtocolError("malformed", detail=type(error).__name__) from None
     return _header(header)
+
+
+def peek_sender(data: bytes) -> bytes:
+    """Who claims to have sent a message (20 bytes): to be held against the channel before the rest is read."""
+    peek(data)
+    unpacker = msgpack.Unpacker(raw=False, strict_map_key=True, max_str_len=_LONGEST, max_bin_len=_LONGEST,
+                                max_array_len=0, max_map_len=_LONGEST, max_ext_len=0)  # fmt: skip
+    unpacker.feed(data[:_PEEKED])
+    try:
+        unpacker.read_map_header()
+        for _ in _HEADER[:5]:
+            unpacker.skip()
+            unpacker.skip()
+        key, sender = unpacker.unpack(), unpacker.unpack()
+    except _BAD_INPUT as error:
+        raise RemoteProtocolError("malformed", detail=type(error).__name__) from None
+    if key != "f":
+        raise RemoteProtocolError("malformed", detail="'f' is missing")
+    if type(sender) is not bytes:
+        raise RemoteProtocolError("field-type", detail="sender is bytes")
+    if len(sender) != 20:
+        raise RemoteProtocolError("field-length", detail="sender is an address of 20 bytes")
+    return sender
 
 
 def _header(header: dict[str, Any]) -> tuple[int, bytes, int, str]:
