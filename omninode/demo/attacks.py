@@ -11,6 +11,7 @@ from protocols.sessions import events as ev
 from protocols.sessions.params import Bitmap, Phase
 
 if TYPE_CHECKING:
+    from omninode.cluster.processes import NodeProcess
     from omninode.demo.narrate import Narrator
     from omninode.demo.options import DemoOptions
     from omninode.demo.record import SessionRecord
@@ -60,12 +61,15 @@ class Attacks:
             return set()
         return {record.view.members[self._killed].address, self._liar}
 
-    async def after_session(self, record: SessionRecord) -> None:
-        """Bring the killed node back; it must take part again."""
-        if self._on and record.session == ATTACKED and self._killed_name:
-            self._cluster.node(self._killed_name).start()
-            self.down.discard(self._killed_name)
-            self._narrator.say(f"{self._killed_name} is started again")
+    def after_session(self, record: SessionRecord) -> NodeProcess | None:
+        """Bring the killed node back, if this is the moment; it must take part again."""
+        if not (self._on and record.session == ATTACKED and self._killed_name):
+            return None
+        node = self._cluster.node(self._killed_name)
+        node.start()
+        self.down.discard(self._killed_name)
+        self._narrator.say(f"{self._killed_name} is started again")
+        return node
 
     def verdicts(self, records: dict[int, SessionRecord]) -> list[Fault]:
         """Expected against observed, one line per attack."""

@@ -219,7 +219,9 @@ class _Play:
             self.narrator.say(f"session {session}  the owner's model now reaches [bold]{record.accuracy:.4f}[/]")
         await self._wait_for_claims(record)
         await self._count_bytes(record)
-        await self.attacks.after_session(record)
+        revived = self.attacks.after_session(record)
+        while revived is not None and not (await self._ask(revived, "status") or {}).get("warm"):
+            await trio.sleep(0.5)
 
     async def _improved(self, session: int) -> float:
         """The owner's accuracy once the session's sum is in its model."""

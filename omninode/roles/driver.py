@@ -262,16 +262,18 @@ class SessionDriver:
             self._deferred.append(payload)
             return []
 
-    def _note_heard(self, data: bytes) -> bool:
-        """Whether these bytes are new. RemoteProtocolError where one sender fills our journal."""
-        sender, digest = codec.peek_sender(data), hashlib.sha256(data).digest()
-        heard = self._heard.setdefault(sender, set())
-        if digest in heard:
+    def _is_new(self, data: bytes) -> bool:
+        """Whether these bytes are not journaled yet. RemoteProtocolError where one sender fills our journal."""
+        sender = codec.peek_sender(data)
+        heard = self._heard.get(sender, ())
+        if hashlib.sha256(data).digest() in heard:
             return False
         if len(heard) >= MAX_JOURNALED:
             raise RemoteProtocolError("too-many", sender.hex(), f"more than {MAX_JOURNALED} messages in one session")
-        heard.add(digest)
         return True
+
+    def _note_heard(self, data: bytes) -> None:
+        self._heard.setdefault(codec.peek_sender(data), set()).add(hashlib.sha256(data).digest())
 
     async def _consume(self) -> None:
         """Take the queue item by item; an item leaves it only when it is done, so that no restart loses one."""
@@ -363,10 +365,13 @@ class SessionDriver:
         async with self._lock:
             if self._restart.is_set():
                 raise PeerRefused("not-ready", "the chain was reorganised")
+            fresh = kind != "message" or again or self._is_new(payload)
             effects = await trio.to_thread.run_sync(step, limiter=self._services.compute)
-            if (kind != "tick" or effects) and (kind != "message" or again or self._note_heard(payload)):
+            if fresh and (kind != "tick" or effects):
                 store = self._services.store
                 await trio.to_thread.run_sync(store.append, self.session, self.role, kind, payload)
+            if kind == "message":
+                self._note_heard(payload)
             try:
                 self._dispatch(effects)
             except SafetyError as error:

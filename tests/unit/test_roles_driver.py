@@ -11,6 +11,7 @@ import pytest
 import structlog
 import trio
 
+from omninode.errors import SafetyError
 from omninode.net.errors import PeerRefused, PeerUnreachable
 from omninode.observe.events import EventLog
 from omninode.roles.driver import SessionDriver
@@ -206,5 +207,77 @@ async def test_another_value_in_the_safety_journal_stops_the_node(tmp_path: Path
     made.store.record_once(7, "data_owner/peer", b"somebody else")
     driver = SessionDriver("data_owner", CONTEXT, made, EchoMachine)
     driver.push_block(4, EVENTS)
-    with trio.fail_after(5), pytest.RaisesGroup(pytest.RaisesExc(Exception, match="safety"), flatten_subgroups=True):
+    with trio.fail_after(5), pytest.RaisesGroup(pytest.RaisesExc(SafetyError, match="safety"), flatten_subgroups=True):
         await driver.run()
+
+
+async def test_a_reorganisation_takes_back_blocks_and_keeps_messages(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        driver.push_block(6, [ev.PhaseChanged(7, 6, Phase.ABORTED, 0)])
+        driver.roll_back(5)
+        driver.push_block(6, [ev.PhaseChanged(7, 6, Phase.DRAW, 30)])
+        await settle(lambda: driver.machine.view.phase == Phase.DRAW)
+        assert driver.machine.view.member_of(PEER) is not None
+        assert await driver.on_message(b"\xb2" * 32, complaint(1))
+
+    await drive(made, test)
+
+
+async def test_what_the_chain_took_back_while_we_were_down_is_found_at_the_start(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+
+    async def first(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        driver.push_block(6, [ev.PhaseChanged(7, 6, Phase.DRAW, 30)])
+        await settle(lambda: driver.machine.view.phase == Phase.DRAW)
+
+    async def second(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        driver.push_block(7, [ev.PhaseChanged(7, 7, Phase.GROUPS, 31)])  # block 6 never had its event
+        await settle(lambda: driver.machine.view.phase == Phase.GROUPS)
+        assert driver.machine.view.phase_block == 7
+        assert [kind for _, kind, _ in made.store.inputs(7, "data_owner")].count("rollback") == 1
+
+    await drive(made, first)
+    await drive(made, second)
+
+
+async def test_the_same_message_again_is_answered_and_not_journaled_again(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: bool(driver.machine.view.members))
+        for _ in range(5):
+            assert await driver.on_message(b"\xb2" * 32, complaint(1))
+        assert [kind for _, kind, _ in made.store.inputs(7, "data_owner")].count("message") == 1
+
+    await drive(made, test)
+
+
+async def test_one_sender_cannot_fill_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omninode.roles.driver.MAX_JOURNALED", 2)
+    made = services(tmp_path, FakeNet())
+
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: bool(driver.machine.view.members))
+        for dealer in (1, 2):
+            await driver.on_message(b"\xb2" * 32, complaint(dealer))
+        with pytest.raises(RemoteProtocolError, match="too-many"):
+            await driver.on_message(b"\xb2" * 32, complaint(3))
+
+    await drive(made, test)
+
+
+async def test_only_participants_may_say_much(tmp_path: Path) -> None:
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: bool(driver.machine.view.members))
+        assert driver.most_bytes(b"\xb2" * 32) == driver.most_bytes(PARAMS.owner_peer) > 0
+        assert driver.most_bytes(b"\xcc" * 32) == 0
+
+    await drive(services(tmp_path, FakeNet()), test)
