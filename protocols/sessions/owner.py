@@ -36,7 +36,7 @@ class Output:
 
 
 class OwnerMachine:
-    """The owner in one session. ``result`` is there as soon as n - t provers agree at every coordinate.
+    """The owner in one session. ``result`` is there as soon as 2t + 1 provers agree at every coordinate.
 
     Deterministic: the owner needs no randomness of its own. seed is taken so that all machines are made alike.
     """
@@ -115,9 +115,9 @@ class OwnerMachine:
         return index + 1, values
 
     def _decode(self) -> list[Effect]:
-        """The sum, as soon as n - t agree; later shares only show who lies."""
-        params = self._view.p
-        decoded = settled(self._shares, params.threshold, params.committee - params.threshold)
+        """The sum, as soon as 2t + 1 agree (t + 1 of them are honest); later shares only show who lies."""
+        threshold = self._view.p.threshold
+        decoded = settled(self._shares, threshold, 2 * threshold + 1)
         if decoded is None:
             return []
         liars = set(decoded.error_points) - self._blamed

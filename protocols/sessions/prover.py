@@ -52,7 +52,7 @@ class ProverMachine:
         self._projections = Projections(desk, self._sums)
         self._products = Products(desk, self._sums, self._projections, self._setup)
         self._batch = BatchDesk(desk, self._projections, self._products)
-        self._attestations = Attestations(desk)
+        self._attestations = Attestations(desk, self._unmask)
         self._output = OutputDesk(desk, self._sums, self._batch)
 
     @property
@@ -111,6 +111,7 @@ class ProverMachine:
             "failed": sorted(r for r, passed in self._projections.outcome.items() if not passed),
             "passed": self._products.passed() if self._products.done else [],
             "signed": batch is not None,
+            "digest": batch[3].hex() if batch is not None else None,
             "faulty": sorted(desk.address(x).hex() for x in desk.faulty),
         }
 

@@ -8,6 +8,7 @@ from protocols.sessions.effects import Effect, Transact
 from protocols.sessions.params import Bitmap, Phase
 from protocols.sessions.prover_desk import Desk, bitmap
 from protocols.sessions.prover_turns import Turn
+from protocols.sessions.prover_unmask import UnmaskDesk
 from protocols.wire.eip712 import attestation_digest
 from protocols.wire.messages import AttestationSignature
 
@@ -22,6 +23,7 @@ class Attestations:
     """Two statements, from our own record only: liars (once the batch phase begins), and silent data owners."""
 
     desk: Desk
+    unmask: UnmaskDesk
     began: int = 0  # block in which the batch phase began
     _own: dict[Named, None] = field(default_factory=dict)
     _signed: dict[Named, dict[int, bytes]] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class Attestations:
         desk, effects = self.desk, list[Effect]()
         if desk.view.phase < Phase.BATCH or desk.view.phase == Phase.ABORTED:
             return []
-        silent = [k for k in desk.members(Bitmap.VALID) if k not in desk.heard]
+        silent = self._silent()
         if silent and block >= self.began + GRACE and not self._silence_judged:
             self._silence_judged = True
             effects += self._state((0, bitmap(silent)))
@@ -74,6 +76,12 @@ class Attestations:
             transaction = self._transaction(named)
             effects += self._turns[named].tick(block, transaction) if transaction else []
         return effects
+
+    def _silent(self) -> list[int]:
+        """Members of U that owe us shares: where too few are left of a group, its members rightly send nothing."""
+        view = self.desk.view
+        owing = [k for r in range(len(view.groups)) if self.unmask.viable(r) for k in view.within(Bitmap.VALID, r)]
+        return sorted(k for k in owing if k not in self.desk.heard)
 
     def _state(self, named: Named) -> list[Effect]:
         desk = self.desk
@@ -89,7 +97,8 @@ class Attestations:
         """The attestation, if n - t provers signed it and it names anybody whom the chain does not yet."""
         desk, view, signed = self.desk, self.desk.view, self._signed[named]
         new = (named[0] & ~view.named_provers) | (named[1] & ~view.silent_owners)
-        honest = [x for x in sorted(signed) if not named[0] >> (x - 1) & 1]
+        liars = named[0] | view.named_provers  # the contract takes no signature of a prover that it has named
+        honest = [x for x in sorted(signed) if not liars >> (x - 1) & 1]
         chosen = honest[: desk.n - desk.t]
         if not new or len(chosen) < desk.n - desk.t:
             return None

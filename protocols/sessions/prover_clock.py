@@ -12,11 +12,12 @@ ENDS = (Phase.FINISHED, Phase.ABORTED)
 
 
 class Clock:
-    """Beacons: every prover pokes at once, so nobody chooses the block. Time-outs: one prover per block, in turn."""
+    """Beacons, and deadlines that have passed: every prover pokes at once; what hangs after that, one by one in turn."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._groups_posted = False
+        self._overdue: Phase | None = None  # the phase of which we have said that its time is over
 
     def entered(self) -> list[Effect]:
         """A phase has begun."""
@@ -32,9 +33,12 @@ class Clock:
         view, index = self._desk.view, self._desk.index
         if view.phase in (Phase.NONE, *ENDS):
             return []
-        late = block > view.deadline > 0
+        late = block >= view.deadline > 0  # what we send now is mined after the deadline
         if view.phase == Phase.GROUPS and index is not None and not late:
             return self._post_groups(block)
+        if late and self._overdue != view.phase and index is not None:
+            self._overdue = view.phase
+            return [Transact("poke", (), key=f"poke-{view.phase.name}-late")]
         hangs = view.phase in BEACON_PHASES and block >= view.phase_block + 3
         if (hangs or late) and self._our_turn(block):
             return [Transact("poke", (), key=f"poke-{view.phase.name}-{block}")]

@@ -13,7 +13,7 @@ from protocols.sessions.params import Bitmap, Phase, Rule
 from protocols.wire import codec
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
-from tests.simulation.attacks import cheat_with_pieces, mute_from, rewrite, swallow
+from tests.simulation.attacks import cheat_with_pieces, lie_in, mute_from, rewrite, swallow
 from tests.simulation.node import Effects, Node
 from tests.simulation.session import Session
 
@@ -264,3 +264,32 @@ def test_a_prover_refuses_what_provers_may_not_say_for_others() -> None:
         if node in session.provers and target in session.provers and target is not prover:
             with pytest.raises(RemoteProtocolError):
                 target.machine.receive(replace(effect.message, sender=data_owner))
+
+
+def test_who_is_alone_in_its_group_owes_nothing() -> None:
+    """Its neighbours are in V and upload nothing: it rightly sends no shares, and keeps its deposit."""
+    session = Session(1)
+    session.run_until(Phase.KEYS)
+    group = session.market.groups[0]
+    for k in group[:2]:
+        session.registered()[k].twist = swallow_uploads
+    session.run(after=8)
+    assert group[2] in session.in_set(Bitmap.VALID) and session.market.silent == 0
+    assert session.accepted() == sorted(session.market.groups[1])
+
+
+def swallow_uploads(node: Node, effects: Effects) -> Effects:
+    """Neither pieces nor a root."""
+    kept = [e for e in effects if not (isinstance(e, fx.Send) and isinstance(e.message, msg.Upload))]
+    return [e for e in kept if not (isinstance(e, fx.Transact) and e.call == "commitUpload")]
+
+
+def test_silence_is_attested_although_a_liar_was_named_before() -> None:
+    session = Session(2)
+    session.run_until(Phase.UPLOAD)
+    session.committee()[0].twist = lie_in("consistency", "projections", "gram")
+    silent = session.market.groups[0][0]
+    session.registered()[silent].twist = swallow(msg.Unmask)
+    session.run(after=20)
+    assert session.assert_exact().count == 6
+    assert session.market.named == 1 and session.market.silent == 1 << silent

@@ -19,6 +19,11 @@ Recover = Callable[[bytes, bytes], bytes]
 Header = tuple[int, int, bytes, bytes]  # U, passed, hash of the distances, digest
 
 
+MIN_PHASE_BLOCKS = 4
+"""Blocks that a bitmap or beacon phase has at least, however late it begins."""
+_AT_LEAST = (Phase.BUNDLES, Phase.DELIVERED, Phase.QUERY, Phase.VALID)
+
+
 class Revert(Exception):
     """The transaction did nothing."""
 
@@ -110,7 +115,8 @@ class FakeMarket:
             Phase.GROUPS: up // 5, Phase.KEYS: 2 * up // 5, Phase.BUNDLES: 3 * up // 5, Phase.UPLOAD: up,
             Phase.DELIVERED: settle // 5, Phase.QUERY: 3 * settle // 10, Phase.VALID: settle // 2, Phase.BATCH: settle,
         }  # fmt: skip
-        return start + fractions[phase] if phase in fractions else 0
+        least = when + MIN_PHASE_BLOCKS if phase in _AT_LEAST else 0
+        return max(start + fractions[phase], least) if phase in fractions else 0
 
     def _advance(self) -> None:
         while self.phase < Phase.FINISHED and self.block > self.deadline:
