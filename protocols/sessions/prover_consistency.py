@@ -54,6 +54,8 @@ class Consistency:
             raise desk.refuse("too-early", message, "not judged yet")
         value = self._opened.get(point, {}).get(message.index)
         verdict = self._verdicts.get(message.index)
+        if (message.index, point) in self._published:
+            return []
         if self._posted or value is None or verdict is None or point not in verdict.outliers:
             return []
         self._published[message.index, point] = self._combine(message, point) == value
@@ -92,7 +94,9 @@ class Consistency:
         return effects
 
     def tick(self, block: int) -> list[Effect]:
-        """Judge with what is there when half of the time is over; vote at the cut."""
+        """Judge with what is there when half of the time is over; vote at the cut; later doubt our own pieces."""
+        if self.desk.view.phase == Phase.BATCH and block > self.desk.view.phase_block:
+            return self._give_up_ours()
         if self.desk.view.phase != Phase.VALID or self._posted or self.desk.point not in self._opened:
             return []
         effects: list[Effect] = []
@@ -119,10 +123,12 @@ class Consistency:
         desk = self.desk
         verdicts = {k: self._verdict(k) for k in desk.members(Bitmap.DELIVERED)}
         self._verdicts = {k: verdict for k, verdict in verdicts.items() if verdict is not None}
+        ours = self._opened[desk.point]
         self.off = {k for k, verdict in self._verdicts.items() if desk.point in verdict.outliers}
+        bad = {k for k, verdict in self._verdicts.items() if verdict.status == Status.INCONSISTENT and k in ours}
         counts = ("openings", len(self._opened)), ("owners", len(verdicts)), ("judged", len(self._verdicts))
         effects: list[Effect] = [Note("consistency_judged", counts)]
-        for k in sorted(self.off):
+        for k in sorted(self.off | bad):  # nobody honest is ever seen so: nothing of anybody honest is published
             effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k))
             self._published[k, desk.point] = True
         return effects
@@ -141,17 +147,25 @@ class Consistency:
         return index in self._ours
 
     def _check_ours(self) -> None:
-        """U is fixed: is our own piece on the polynomial that the others vouch for? Matters where we judged too early.
+        """U is fixed: is our own piece on the polynomial that the others vouch for?
 
-        With a bad piece we would look like a liar in every later opening.
+        With a bad piece we would look like a liar in every later opening. 2t + 1 others that agree hold t + 1 honest
+        ones, which fix the polynomial; our own value must not help to choose it.
         """
         desk = self.desk
-        unknown = self._opened.get(desk.point, {}).keys() - self._ours - self.off
-        for k in unknown.intersection(desk.members(Bitmap.VALID)) if unknown else ():
-            values = {point: gl.vector([opened[k]]) for point, opened in self._opened.items() if k in opened}
-            decoded = settled(values, desk.t, 2 * desk.t + 1)
+        ours = self._opened.get(desk.point, {})
+        for k in sorted((ours.keys() - self._ours - self.off).intersection(desk.members(Bitmap.VALID))):
+            others = {x: gl.vector([o[k]]) for x, o in self._opened.items() if k in o and x != desk.point}
+            decoded = settled(others, desk.t, 2 * desk.t + 1, desk.point)
             if decoded is not None:
-                (self.off if desk.point in decoded.error_points else self._ours).add(k)
+                (self._ours if int(decoded.values[0]) == ours[k] else self.off).add(k)
+
+    def _give_up_ours(self) -> list[Effect]:
+        """A block into the batch phase: pieces that the others' openings do not vouch for are rebuilt as well."""
+        doubtful = self._opened.get(self.desk.point, {}).keys() - self._ours - self.off
+        doubtful &= set(self.desk.members(Bitmap.VALID))
+        self.off |= doubtful
+        return [Note("pieces_doubted", (("data_owners", tuple(sorted(doubtful))),))] if doubtful else []
 
     def _waiting(self) -> bool:
         """Whether an outlier has not spoken of whom that would change something."""
@@ -171,6 +185,7 @@ class Consistency:
                 effects.append(Blame(desk.view.members[k].address, "inconsistent-sharing"))
                 continue
             good.add(k)
-            effects += name_liars(desk, set(verdict.outliers), LABEL)
+            lied = {x for x in verdict.outliers if (k, x) in self._published}  # silent ones may have been lied to
+            effects += name_liars(desk, lied, LABEL)
         vote = Transact("postBitmap", (int(Bitmap.VALID), bitmap(good)), key="postBitmap-VALID")
         return [*effects, vote]

@@ -51,7 +51,7 @@ def test_a_prover_comes_back_from_its_journal_at_any_step(phase: Phase) -> None:
     assert victim.machine.view.phase == Phase.FINISHED
 
 
-@pytest.mark.parametrize("labels", [LABELS, *[(label,) for label in LABELS]], ids="-".join)
+@pytest.mark.parametrize("labels", [LABELS, ("projections",), ("gram",)], ids="-".join)
 def test_a_lying_prover_is_corrected_named_and_slashed(labels: tuple[str, ...]) -> None:
     session = Session(sum(map(len, labels)))
     session.run_until(Phase.REGISTER)
@@ -65,11 +65,68 @@ def test_a_lying_prover_is_corrected_named_and_slashed(labels: tuple[str, ...]) 
     assert all(b.peer == liar.address for p in honest for b in p.blames)
 
 
-def test_lying_in_the_check_is_found_also_when_the_piece_is_published() -> None:
+def test_an_outlier_that_stays_silent_is_taken_for_one_that_crashed() -> None:
+    """Only its own piece tells whether it lied or was lied to: it is corrected, not named."""
+    session = Session(11)
+    session.run_until(Phase.REGISTER)
+    session.committee()[2].twist = lie_in("consistency")
+    session.run()
+    assert session.assert_exact().count == 6
+    assert session.market.named == 0 and session.market.slashed == set()
+
+
+@pytest.mark.parametrize("settle_blocks", [25, 60])
+@pytest.mark.parametrize("lies", [("consistency",), LABELS], ids="-".join)
+def test_a_data_owner_and_a_prover_cannot_frame_another_prover(
+    lies: tuple[str, ...], settle_blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad piece for the victim, and a lie for its eyes only, so that the victim sees two errors instead of its own."""
+    session = Session(1, settle_blocks=settle_blocks)
+    session.run_until(Phase.REGISTER)
+    victim, liar = session.committee()[3], session.committee()[4]
+    cheat_with_pieces(monkeypatch, session.params.dimension, session.owners[0], [4])
+    lie = lie_in(*lies)
+    liar.twist = lambda node, effects: [
+        e2 for e in effects for e2 in (lie(node, [e]) if getattr(e, "to", None) == victim.address else [e])
+    ]
+    session.run(after=6)
+    assert not session.market.named & 1 << 3 and 3 not in session.market.slashed
+    assert all(b.peer != victim.address for p in session.committee() for b in p.blames)
+    assert session.assert_exact().count == 5  # the cheat is out: the victim published its piece
+
+
+def test_a_prover_with_a_bad_piece_rebuilds_it_before_it_opens_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The victim's published piece reaches nobody, so the cheat gets into U; still the victim opens no lie."""
+    session = Session(1, settle_blocks=60)
+    session.run_until(Phase.REGISTER)
+    victim, liar = session.committee()[3], session.committee()[4]
+    cheat_with_pieces(monkeypatch, session.params.dimension, session.owners[0], [4])
+    lie = lie_in("consistency")
+    liar.twist = lambda node, effects: [
+        e2 for e in effects for e2 in (lie(node, [e]) if getattr(e, "to", None) == victim.address else [e])
+    ]
+    victim.twist = swallow(msg.ShareOpening)
+    session.run(after=6)
+    assert session.market.owners.index(session.owners[0].address) in session.in_set(Bitmap.VALID)
+    assert session.assert_exact().count == 6 and session.market.named == 0
+    assert victim.machine.status()["sums"] == [0, 1]
+
+
+def test_a_published_piece_that_contradicts_its_opening_convicts() -> None:
     session = Session(5)
     session.run_until(Phase.REGISTER)
     liar = session.committee()[0]
-    liar.twist = lie_in("consistency", publish=True)
+    lie = lie_in("consistency", publish=True)
+
+    def publish(node: Node, effects: list[fx.Effect]) -> list[fx.Effect]:
+        out = lie(node, effects)
+        for e in effects:
+            if isinstance(e, fx.Send) and isinstance(e.message, msg.Opening) and e.message.label == "consistency":
+                held = node.machine._uploads.held  # type: ignore[attr-defined]
+                out += [fx.Send(e.to, held[k].opening(node.address, k)) for k in sorted(held)]
+        return out
+
+    liar.twist = publish
     session.run()
     assert session.assert_exact().count == 6 and session.market.named == 1
 
