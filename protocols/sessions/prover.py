@@ -68,7 +68,7 @@ class ProverMachine:
             case ev.PhaseChanged():
                 effects = self._clock.entered()
             case ev.CommitteeDrawn() if self._desk.index is not None:
-                effects = self._setup.start(event.block)
+                effects = self._setup.start()
             case ev.SetFixed(kind=Bitmap.VALID, block=block):
                 self._attestations.began = block
             case ev.UploadCommitted(index=index):
@@ -90,7 +90,7 @@ class ProverMachine:
         if self._desk.index is None:
             return effects
         parts = (
-            self._setup, self._bundles, self._uploads, self._consistency, self._unmask, self._projections,
+            self._bundles, self._uploads, self._consistency, self._unmask, self._projections,
             self._products, self._batch, self._attestations,
         )  # fmt: skip
         for part in parts:

@@ -1,48 +1,45 @@
-"""Seeds of pseudo-random sharings: one per set of n - t provers, dealt by one member, the same for all its members.
+"""Seeds of pseudo-random sharings: one per set of n - t provers, dealt by a member, the same for all its members.
 
-A deal carries its dealer's signature and every member hands the first one it gets on, so two different seeds of one
-attempt reach all members together and prove that the dealer lied; then, or when a dealer keeps silent, the next member
-deals. What counts is the lowest attempt of which exactly one seed is known. A dealer must be heard before the upload
-phase ends and relays by one phase later, so nobody can slip a seed to some members only at the last moment.
+The first t + 1 members of a set each deal a seed of their own at once (attempts 0 .. t): one of them is honest and alive.
+The lowest attempt of which exactly one seed is known counts. Who equivocates is therefore skipped, provided that all
+honest members know the same seeds of every attempt. That is broadcast with signatures (Dolev, Strong 1983): every member
+that learns a seed signs it too and hands it on, and what comes later needs more signatures: one until the end of phase
+UPLOAD, two until that of DELIVERED, and so on up to t + 1, which are enough until the end of VALID. Among t + 1 signers
+one is honest, and it has told everybody. Two seeds of one attempt are proof enough; more are ignored.
 """
 
 from __future__ import annotations
 
-from protocols.errors import RemoteProtocolError
 from protocols.sessions.effects import Effect
 from protocols.sessions.params import Phase
 from protocols.sessions.prover_desk import Desk
 from protocols.sharing.zero import subsets
 from protocols.wire.messages import SeedDeal
 
-PATIENCE = 3
-"""Blocks that each dealer of a set has before the next member deals."""
-
 Points = tuple[int, ...]
 
 
 class SeedSetup:
-    """The seeds of the sets that hold our point."""
+    """The seeds of the sets that hold our point. Used from phase BATCH on, when they can no longer change."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._drawn = 0
-        self._known: dict[Points, dict[int, dict[bytes, SeedDeal]]] = {}
+        self._known: dict[Points, dict[int, list[bytes]]] = {}  # set -> attempt -> at most two seeds
 
-    def start(self, block: int) -> list[Effect]:
-        """The committee is drawn: deal to the sets that we are the first member of."""
-        self._drawn = block
-        own = [s for s in subsets(self._desk.n, self._desk.t) if self._desk.point in s]
-        self._known = {members: {} for members in own}
-        return [effect for members in own if members[0] == self._desk.point for effect in self._deal(members, 0)]
+    def start(self) -> list[Effect]:
+        """The committee is drawn: deal to the sets that we are among the first t + 1 members of."""
+        point = self._desk.point
+        self._known = {members: {} for members in subsets(self._desk.n, self._desk.t) if point in members}
+        turns = [(members, members.index(point)) for members in self._known]
+        return [e for members, attempt in turns if attempt <= self._desk.t for e in self._deal(members, attempt)]
 
     def seeds(self) -> dict[Points, bytes]:
         """Set -> seed, for the sets of ours that have one."""
         found = {}
         for members, attempts in self._known.items():
-            live = [a for a in sorted(attempts) if len(attempts[a]) == 1]
+            live = [attempts[a][0] for a in sorted(attempts) if len(attempts[a]) == 1]
             if live:
-                found[members] = next(iter(attempts[live[0]]))
+                found[members] = live[0]
         return found
 
     @property
@@ -51,66 +48,55 @@ class SeedSetup:
         return bool(self._known) and len(self.seeds()) == len(self._known)
 
     def receive(self, message: SeedDeal) -> list[Effect]:
-        """A deal, from its dealer or handed on by another member."""
+        """A deal, from its dealer or handed on by another member. What is new is signed and handed on, once."""
         desk, sender = self._desk, self._desk.prover(message)
-        self._check(message, sender)
-        seeds = self._known[message.points].setdefault(message.attempt, {})
-        if message.seed in seeds or len(seeds) == 2:  # two are proof enough
+        if message.points not in self._known or sender not in message.points:
+            raise desk.refuse("wrong-set", message, "no set of n - t points that holds both of us")
+        if message.attempt > desk.t:
+            raise desk.refuse("wrong-attempt", message, f"attempt {message.attempt}")
+        desk.not_after(Phase.VALID, message)
+        seeds = self._known[message.points].get(message.attempt, [])
+        if message.seed in seeds or len(seeds) == 2:
             return []
-        seeds[message.seed] = message
-        dealer = self._dealer(message.points, message.attempt)
-        relay = SeedDeal(desk.identity.address, message.points, message.attempt, message.seed, message.signature)
-        effects = desk.to_points(set(message.points) - {sender, dealer}, relay)
-        return effects + (self._after_conflict(message.points) if len(seeds) == 2 else [])
+        signers = self._signers(message)
+        if len(signers) < self._wanted:
+            raise desk.refuse("late", message, f"{len(signers)} signatures, {self._wanted} are needed by now")
+        self._known[message.points][message.attempt] = [*seeds, message.seed]
+        if len(signers) > desk.t:
+            return []  # an honest one among them has told everybody
+        return self._send(message.points, message.attempt, message.seed, message.signatures, signers)
 
-    def tick(self, block: int) -> list[Effect]:
-        """Deal where the members before us had their time and no seed is known."""
-        if not self._known or self._desk.view.phase >= Phase.UPLOAD:
-            return []
-        effects: list[Effect] = []
-        seeds = self.seeds()
-        for members, attempts in self._known.items():
-            turn = (block - self._drawn) // PATIENCE
-            ours = members.index(self._desk.point)
-            if members not in seeds and ours <= turn and ours not in attempts:
-                effects += self._deal(members, ours)
-        return effects
+    @property
+    def _wanted(self) -> int:
+        """Signatures that a deal must carry now."""
+        return min(self._desk.t + 1, 1 + max(0, self._desk.view.phase - Phase.UPLOAD))
 
-    def _after_conflict(self, members: Points) -> list[Effect]:
-        """Deal at once if every attempt before ours is proven bad."""
-        attempts, ours = self._known[members], members.index(self._desk.point)
-        dead = all(len(attempts.get(a, {})) == 2 for a in range(ours))
-        return self._deal(members, ours) if dead and ours not in attempts else []
+    def _deal(self, members: Points, attempt: int) -> list[Effect]:
+        seed = self._desk.random("set-seed", bytes(members), bytes([attempt]))
+        self._known[members][attempt] = [seed]
+        return self._send(members, attempt, seed, (), set())
 
-    @staticmethod
-    def _dealer(members: Points, attempt: int) -> int:
-        return members[attempt]
+    def _send(
+        self, members: Points, attempt: int, seed: bytes, signatures: tuple[bytes, ...], signers: set[int]
+    ) -> list[Effect]:
+        desk = self._desk
+        ours = desk.identity.sign(self._digest(members, attempt, seed))
+        deal = SeedDeal(desk.identity.address, members, attempt, seed, (*signatures, ours))
+        return desk.to_points(set(members) - signers, deal)
 
     def _digest(self, members: Points, attempt: int, seed: bytes) -> bytes:
         return self._desk.context.bind("seed-deal", bytes(members), bytes([attempt]), seed)
 
-    def _deal(self, members: Points, attempt: int) -> list[Effect]:
-        desk = self._desk
-        seed = desk.random("set-seed", bytes(members), bytes([attempt]))
-        signature = desk.identity.sign(self._digest(members, attempt, seed))
-        deal = SeedDeal(desk.identity.address, members, attempt, seed, signature)
-        self._known[members][attempt] = {seed: deal}
-        return desk.to_points(set(members), deal)
-
-    def _check(self, message: SeedDeal, sender: int) -> None:
-        desk = self._desk
-        if message.points not in self._known or sender not in message.points:
-            raise desk.refuse("wrong-set", message, "no set of n - t points that holds both of us")
-        if message.attempt >= len(message.points):
-            raise desk.refuse("wrong-attempt", message, f"attempt {message.attempt}")
-        dealer = self._dealer(message.points, message.attempt)
-        desk.not_after(Phase.UPLOAD if sender == dealer else Phase.DELIVERED, message)
-        if not self._signed(message, desk.address(dealer)):
-            raise RemoteProtocolError("bad-signature", message.sender.hex(), "seed not signed by its dealer")
-
-    def _signed(self, message: SeedDeal, dealer: bytes) -> bool:
-        digest = self._digest(message.points, message.attempt, message.seed)
-        try:
-            return self._desk.identity.recover(digest, message.signature) == dealer
-        except ValueError:
-            return False
+    def _signers(self, message: SeedDeal) -> set[int]:
+        """Points that signed. RemoteProtocolError unless they are different members, the dealer first."""
+        desk, digest = self._desk, self._digest(message.points, message.attempt, message.seed)
+        allowed = {desk.address(x): x for x in message.points}
+        signers: list[int] = []
+        for signature in message.signatures:
+            try:
+                signers.append(allowed[desk.identity.recover(digest, signature)])
+            except (ValueError, KeyError):
+                raise desk.refuse("bad-signature", message, "not signed by a member of the set") from None
+        if not signers or len(set(signers)) < len(signers) or signers[0] != message.points[message.attempt]:
+            raise desk.refuse("bad-signature", message, "not signed by its dealer first, and by others once")
+        return set(signers)

@@ -116,15 +116,15 @@ class Receipt(Message):
 class SeedDeal(Message):
     """Prover to the members of a set of n - t provers: the set's seed for pseudo-random sharings, signed by its dealer.
 
-    Every member hands the first deal it gets on to the others (the signature stays the dealer's), so that two different
-    seeds of one attempt are seen by all and prove themselves.  points: ascending.  attempt: which member deals.
-    seed: 32 bytes.  signature: 65 bytes, over the session, points, attempt and the seed's hash.
+    Every member that learns a seed adds its signature and hands it on, so that two different seeds of one attempt are
+    seen by all.  points: ascending.  attempt: which member deals, 0 .. t.  seed: 32 bytes.  signatures: 65 bytes each,
+    over the session, points, attempt and seed; the dealer's first.
     """
 
     points: tuple[int, ...]
     attempt: int
     seed: bytes
-    signature: bytes
+    signatures: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
     }),
     "receipt": (msg.Receipt, {"data_owner": _ADDRESS, "root": _HASH, "signature": _SIGNATURE}),
     "seed-deal": (msg.SeedDeal, {
-        "points": Many(_POINT, "committee"), "attempt": Uint(255), "seed": Fixed(32), "signature": _SIGNATURE,
+        "points": Many(_POINT, "committee"), "attempt": Uint(255), "seed": Fixed(32),
+        "signatures": Many(_SIGNATURE, "committee"),
     }),
     "opening": (msg.Opening, {"label": Text(32), "present": Uint256(), "values": Blob("opened")}),
     "share-opening": (msg.ShareOpening, {

@@ -9,6 +9,7 @@ import pytest
 from protocols.fields import goldilocks as gl
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Bitmap, Phase
+from protocols.wire import codec
 from protocols.wire import messages as msg
 from tests.simulation.attacks import cheat_with_pieces, lie_in, mute_from, rewrite, swallow, without_calls
 from tests.simulation.node import Node
@@ -213,6 +214,22 @@ def test_two_signed_batches_slash_their_signer() -> None:
     assert session.market.slashed == {4}
 
 
+def common_seeds(nodes: list[Node]) -> dict[tuple[int, ...], set[bytes]]:
+    """Set -> what these members hold as its seed."""
+    seeds: dict[tuple[int, ...], set[bytes]] = {}
+    for node in nodes:
+        for members, seed in node.machine._setup.seeds().items():  # type: ignore[attr-defined]
+            seeds.setdefault(members, set()).add(seed)
+    return seeds
+
+
+def second_deal(node: Node, deal: msg.SeedDeal, seed: bytes) -> msg.SeedDeal:
+    """Another seed of the same attempt, signed by its dealer."""
+    digest = node.context.bind("seed-deal", bytes(deal.points), bytes([deal.attempt]), seed)
+    sign = node.machine._desk.identity.sign  # type: ignore[attr-defined]
+    return replace(deal, seed=seed, signatures=(sign(digest),))
+
+
 def test_a_dealer_with_two_seeds_is_replaced() -> None:
     session = Session(11)
 
@@ -220,21 +237,39 @@ def test_a_dealer_with_two_seeds_is_replaced() -> None:
         message = effect.message
         if not isinstance(message, msg.SeedDeal) or effect.to != session.provers[1].address:
             return effect
-        seed = bytes(32)
-        digest = node.context.bind("seed-deal", bytes(message.points), bytes([message.attempt]), seed)
-        sign = node.machine._desk.identity.sign  # type: ignore[attr-defined]
-        return replace(effect, message=replace(message, seed=seed, signature=sign(digest)))
+        return replace(effect, message=second_deal(node, message, bytes(32)))
 
-    for node in session.provers:
-        if node is not session.provers[1]:
-            session.provers[0].twist = rewrite(two_faced)
+    session.provers[0].twist = rewrite(two_faced)
     session.run()
     session.assert_exact()
-    seeds: dict[tuple[int, ...], set[bytes]] = {}
-    for node in session.provers:
-        for members, seed in node.machine._setup.seeds().items():  # type: ignore[attr-defined]
-            seeds.setdefault(members, set()).add(seed)
+    seeds = common_seeds(session.committee())
     assert len(seeds) == 5 and all(len(values) == 1 and bytes(32) not in values for values in seeds.values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_second_seed_at_the_last_moment_does_not_stop_the_session(seed: int) -> None:
+    """It reaches one member that is still in UPLOAD while the others have gone on."""
+    session = Session(seed, settle_blocks=60)
+    session.run_until(Phase.UPLOAD)
+    dealer, *others = session.committee()
+    victim = others[-1]
+    read, told = victim.read_block, []
+
+    def read_late() -> list[fx.Effect]:
+        if not told and any(getattr(e, "phase", 0) == Phase.DELIVERED for e in victim.blocks[0][1]):
+            for node in others[:-1]:
+                while node.blocks:
+                    session.network.act(node, node.read_block())
+            deal = msg.SeedDeal(dealer.address, (1, 2, 3, 5), 0, b"", ())
+            told.append(second_deal(dealer, deal, b"9" * 32))
+            session.network.act(victim, victim.receive(codec.encode(told[0], victim.context)))
+        return read()
+
+    victim.read_block = read_late  # type: ignore[method-assign]
+    session.run()
+    assert told and session.assert_exact().count == 6
+    assert session.market.named & ~1 == 0  # the dealer itself still opens with its first seed
+    assert all(len(values) == 1 and b"9" * 32 not in values for values in common_seeds(others).values())
 
 
 @pytest.mark.parametrize("call", ["postGroups", "postBatch", "poke", "attest"])

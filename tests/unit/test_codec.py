@@ -31,7 +31,7 @@ SAMPLES: list[msg.Message] = [
     msg.BundleOpening(SENDER, 4, 5, b"plain"),
     msg.Upload(SENDER, HASH, (HASH, HASH), KEY, b"sealed" * 10),
     msg.Receipt(SENDER, SENDER, HASH, SIGNATURE),
-    msg.SeedDeal(SENDER, (1, 2, 3, 4), 1, KEY, SIGNATURE),
+    msg.SeedDeal(SENDER, (1, 2, 3, 4), 1, KEY, (SIGNATURE, SIGNATURE)),
     msg.Opening(SENDER, "gram", 0b1011, b"v" * 16),
     msg.ShareOpening(SENDER, 3, HASH, (HASH,), KEY, b"\x01" + KEY),
     msg.Unmask(SENDER, 1 << 255, (0, 2), (0, 1), (b"s" * 40,) * 2, (HASH,) * 2, ((HASH,), (HASH, HASH))),

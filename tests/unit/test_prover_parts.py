@@ -21,7 +21,7 @@ from protocols.sessions.prover_desk import Desk, bitmap, bits
 from protocols.sessions.prover_turns import STEP, Turn
 from protocols.sharing.shamir import share
 from protocols.wire.context import Context
-from protocols.wire.messages import OutputRequest
+from protocols.wire.messages import OutputRequest, SeedDeal
 from tests.simulation.session import small_params
 from tests.simulation.wallets import Wallets, enc_public
 
@@ -187,36 +187,74 @@ def test_events_of_another_session_are_our_bug() -> None:
         prover.chain(ev.PhaseChanged(8, 1, Phase.COMMITTEE, 15))
 
 
-def test_seeds_go_to_every_set_that_we_lead() -> None:
+def drawn(count: int = 5, threshold: int = 1) -> tuple[list[ProverMachine], list[list[fx.Effect]]]:
+    """A committee after its draw, and what each dealt; nothing of it is delivered yet."""
+    wallets = Wallets()
+    identities = [wallets.new(str(k)) for k in range(count)]
+    infos = tuple(ev.ProverInfo(x.address, bytes(32), enc_public(x)) for x in identities)
+    machines = [ProverMachine(CONTEXT, identity, bytes([i]) * 32) for i, identity in enumerate(identities)]
+    params = small_params(owner=bytes(20), committee=count, threshold=threshold)
+    dealt = []
+    for machine in machines:
+        machine.chain(ev.SessionCreated(7, 1, params))
+        dealt.append(machine.chain(ev.CommitteeDrawn(7, 3, infos)))
+        machine.chain(ev.PhaseChanged(7, 3, Phase.REGISTER, 18))
+    return machines, dealt
+
+
+def deal_of(machine: ProverMachine, members: tuple[int, ...], seed: bytes, *signers: ProverMachine) -> SeedDeal:
+    """A seed that ``machine`` says, signed by others (the dealer first)."""
+    first = signers[0]._desk.point
+    digest = CONTEXT.bind("seed-deal", bytes(members), bytes([members.index(first)]), seed)
+    signatures = tuple(s._desk.identity.sign(digest) for s in signers)
+    return SeedDeal(machine._desk.identity.address, members, members.index(first), seed, signatures)
+
+
+def hand_round(machines: list[ProverMachine], effects: list[fx.Effect]) -> None:
+    """Deliver deals to honest machines, and what follows from them."""
+    by_address = {m._desk.identity.address: m for m in machines}
+    while effects:
+        effect = effects.pop()
+        if isinstance(effect, fx.Send) and effect.to in by_address:
+            effects += by_address[effect.to].receive(effect.message)
+
+
+def test_seeds_go_to_every_set_among_whose_first_we_are() -> None:
     prover, infos = machine()
     effects = prover.chain(ev.CommitteeDrawn(7, 3, tuple(infos[:5])))
     deals = [e for e in effects if isinstance(e, fx.Send)]
-    assert len(deals) == 4 * 3 and all(e.to != infos[0].address for e in deals)  # point 1 leads 4 of the 5 sets
+    assert len(deals) == 4 * 3 and all(e.to != infos[0].address for e in deals)  # point 1 is first in 4 of the 5 sets
     again, _ = machine()
     assert again.chain(ev.CommitteeDrawn(7, 3, tuple(infos[:5]))) == effects  # deterministic
+    second = machine(1)[0].chain(ev.CommitteeDrawn(7, 3, tuple(infos[:5])))
+    deals_of_2 = {(e.message.points, e.message.attempt) for e in second if isinstance(e, fx.Send)}
+    assert deals_of_2 == {((1, 2, 3, 4), 1), ((1, 2, 3, 5), 1), ((1, 2, 4, 5), 1), ((2, 3, 4, 5), 0)}
 
 
-def test_a_silent_dealer_is_replaced_in_time() -> None:
-    prover, infos = machine(1)
-    prover.chain(ev.CommitteeDrawn(7, 3, tuple(infos[:5])))
-    prover.chain(ev.PhaseChanged(7, 3, Phase.REGISTER, 18))
-    assert not [e for block in (4, 5) for e in prover.tick(block)]
-    deals = [e.message for e in prover.tick(6) if isinstance(e, fx.Send)]
-    assert {d.points for d in deals} == {(1, 2, 3, 4), (1, 2, 3, 5), (1, 2, 4, 5)} and {d.attempt for d in deals} == {1}
+def test_a_silent_dealer_is_made_up_for_by_the_next() -> None:
+    provers, _ = drawn()
+    members = (1, 2, 3, 4)
+    assert members not in provers[2]._setup.seeds()
+    hand_round(provers[2:4], provers[2].receive(deal_of(provers[1], members, bytes(32), provers[1])))
+    assert provers[2]._setup.seeds()[members] == provers[3]._setup.seeds()[members] == bytes(32)
+    hand_round(provers[2:4], provers[3].receive(deal_of(provers[0], members, b"x" * 32, provers[0])))
+    assert provers[2]._setup.seeds()[members] == provers[3]._setup.seeds()[members] == b"x" * 32  # not silent after all
 
 
 def test_forged_and_foreign_deals_are_refused() -> None:
     dealer, infos = machine(0)
     deals = [e for e in dealer.chain(ev.CommitteeDrawn(7, 3, tuple(infos[:5]))) if isinstance(e, fx.Send)]
     deal = next(e.message for e in deals if e.to == infos[1].address)
+    assert isinstance(deal, SeedDeal)
     prover, _ = machine(1)
     prover.chain(ev.CommitteeDrawn(7, 3, tuple(infos[:5])))
     for wrong, rule in [
         (replace(deal, seed=bytes(32)), "bad-signature"),
-        (replace(deal, attempt=1), "bad-signature"),
+        (replace(deal, attempt=0, signatures=()), "bad-signature"),
         (replace(deal, attempt=9), "wrong-attempt"),
         (replace(deal, points=(1, 2)), "wrong-set"),
-        (replace(deal, signature=bytes(65)), "bad-signature"),
+        (replace(deal, signatures=(bytes(65),)), "bad-signature"),
+        (replace(deal, signatures=deal.signatures * 2), "bad-signature"),
         (replace(deal, sender=infos[5].address), "wrong-sender"),
     ]:
         with pytest.raises(RemoteProtocolError) as caught:
@@ -224,11 +262,36 @@ def test_forged_and_foreign_deals_are_refused() -> None:
         assert caught.value.rule == rule
     relays = prover.receive(deal)
     assert len(relays) == len(deal.points) - 2 and prover.receive(deal) == []
-    for phase, block in ((Phase.UPLOAD, 40), (Phase.DELIVERED, 50)):
-        prover.chain(ev.PhaseChanged(7, block, phase, block + 9))
+    prover, _ = machine(1)
+    prover.chain(ev.CommitteeDrawn(7, 3, tuple(infos[:5])))
+    prover.view.phase = Phase.DELIVERED
     with pytest.raises(RemoteProtocolError) as caught:
         prover.receive(deal)
-    assert caught.value.rule == "late"
+    assert caught.value.rule == "late"  # another member would have to vouch for it now
+
+
+@pytest.mark.parametrize(("count", "threshold"), [(5, 1), (9, 2)])
+@pytest.mark.parametrize("phase", [Phase.REGISTER, *range(Phase.UPLOAD, Phase.BATCH)], ids=lambda p: Phase(p).name)
+def test_honest_members_agree_on_a_seed_whatever_its_dealers_do(count: int, threshold: int, phase: Phase) -> None:
+    """A second seed appears at one member only, with as many signatures as t liars can put under it."""
+    provers, dealt = drawn(count, threshold)
+    members = tuple(range(1, count - threshold + 1))
+    liars, honest = provers[:threshold], provers[threshold : count - threshold]
+    early = [e for k, m in enumerate(honest) for e in m.receive(deal_of(liars[0], members, b"a" * 32, liars[0]))]
+    hand_round(honest, early)
+    hand_round(honest, [e for effects in dealt[threshold:] for e in effects])
+    for m in honest:
+        m.view.phase = Phase(phase)
+    late = deal_of(liars[-1], members, b"b" * 32, *liars)
+    try:
+        relays = honest[0].receive(late)
+    except RemoteProtocolError as error:
+        assert error.rule == "late" and phase >= Phase.UPLOAD + threshold
+        relays = []
+    for m in honest[1:]:
+        m.view.phase = Phase(min(phase + 1, Phase.VALID))  # the others are one phase ahead
+    hand_round(honest, relays)
+    assert len({m._setup.seeds()[members] for m in honest}) == 1
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 7])
