@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from omninode.roles.events_codec import pack_events, unpack_events
 from protocols.sessions import events as ev
 
-
 _INTEGERS = st.one_of(st.integers(0, 2**32), st.integers(0, 2**256 - 1))
 
 
