@@ -16,6 +16,8 @@ from protocols.sessions.view import Member
 from protocols.wire import codec
 from protocols.wire.messages import Message, Unmask, UnmaskRelay, UnmaskRequest
 
+Proven = tuple[int, bytes, bytes, tuple[bytes, ...]]  # kind, share, salt, path: proves itself against the dealer's root
+
 MOST_TRIES = 64
 """Subsets of shares tried when good shares give a wrong secret (their dealer's fault: its group fails)."""
 
@@ -28,16 +30,18 @@ class UnmaskDesk:
     bundles: BundleDesk
     secrets: dict[int, bytes] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
-    _messages: dict[int, Unmask] = field(default_factory=dict)
-    _shares: dict[int, dict[int, bytes]] = field(default_factory=dict)  # dealer -> position of the sender -> share
+    _direct: dict[int, Unmask] = field(default_factory=dict)  # the one message of each member
+    _proven: dict[int, dict[int, Proven]] = field(default_factory=dict)  # member -> dealer -> share, from any message
     _asked_at: int = 0
 
     # -- messages ---------------------------------------------------------------------------------------------------
 
     def receive(self, message: Unmask) -> list[Effect]:
-        """A data owner's shares for its group."""
-        self._check(message, message)
-        self._keep(message)
+        """A data owner's shares for its group: it speaks once; what it told others only, relays bring."""
+        member = self._check(message, message)
+        if self._direct.setdefault(member.index, message) != message:
+            raise self.desk.refuse("unmask-twice", message, "another message came before")
+        self._keep(message, member)
         return []
 
     def relay(self, message: UnmaskRelay) -> list[Effect]:
@@ -53,22 +57,28 @@ class UnmaskDesk:
                 raise desk.refuse("bad-relay", message, error.rule) from None
             if not isinstance(decoded, Unmask):
                 raise desk.refuse("bad-relay", message, "no unmask message")
-            self._check(decoded, message)
-            inner.append(decoded)
-        for decoded in inner:
-            self._keep(decoded)
+            inner.append((decoded, self._check(decoded, message)))
+        for decoded, member in inner:
+            self._keep(decoded, member)
         return []
 
     def request(self, message: UnmaskRequest) -> list[Effect]:
-        """What we have of what another prover lacks."""
+        """All shares that we have of data owners of whom another prover lacks some."""
         desk = self.desk
         desk.prover(message)
         desk.not_before(Phase.BATCH, message)
-        found = [self._messages[k] for k in message.missing if k in self._messages]
+        found = [self._all_of(k) for k in sorted(set(message.missing)) if k in self._proven]
         relay = UnmaskRelay(desk.identity.address, tuple(codec.encode(m, desk.context) for m in found))
         return [Reply(relay)]
 
-    def _check(self, message: Unmask, blamed: Message) -> None:
+    def _all_of(self, index: int) -> Unmask:
+        """Everything that this member has shown to anybody, as one message of its."""
+        view, shares = self.desk.view, sorted(self._proven[index].items())
+        kinds, values, salts, proofs = zip(*(proven for _, proven in shares), strict=True)
+        address, dealers = view.members[index].address, tuple(dealer for dealer, _ in shares)
+        return Unmask(address, view.sets[Bitmap.VALID], dealers, kinds, values, salts, proofs)
+
+    def _check(self, message: Unmask, blamed: Message) -> Member:
         """RemoteProtocolError against the sender of ``blamed`` unless these are good shares of what U asks for."""
         desk, view = self.desk, self.desk.view
         desk.not_before(Phase.BATCH, blamed)
@@ -84,6 +94,7 @@ class UnmaskDesk:
         for i, dealer in enumerate(message.dealers):
             if not self._good_share(message, i, view.members[dealer], member):
                 raise desk.refuse("bad-unmask-share", blamed, f"share of dealer {dealer}")
+        return member
 
     def _good_share(self, message: Unmask, i: int, dealer: Member, sender: Member) -> bool:
         view = self.desk.view
@@ -93,16 +104,31 @@ class UnmaskDesk:
             message.kinds[i], message.salts[i], message.shares[i], message.proofs[i],
         )  # fmt: skip
 
-    def _keep(self, message: Unmask) -> None:
+    def _keep(self, message: Unmask, member: Member) -> None:
+        """Add what is new. Heard is who has shown its own share and those of T dealers: less helps nobody."""
         view = self.desk.view
-        member = view.member_of(message.sender)
-        if member is None or member.index in self._messages:
+        parts = zip(message.kinds, message.shares, message.salts, message.proofs, strict=True)
+        shown = dict(zip(message.dealers, parts, strict=True))
+        if not shown:
             return
-        self.desk.heard.add(member.index)
-        self._messages[member.index] = message
-        group = view.groups[view.group_of(member.index)]
-        for dealer, share in zip(message.dealers, message.shares, strict=True):
-            self._shares.setdefault(dealer, {})[group.index(member.index)] = share
+        known = self._proven.setdefault(member.index, {})
+        known.update({dealer: proven for dealer, proven in shown.items() if dealer not in known})
+        threshold = mask_threshold(len(view.groups[view.group_of(member.index)]))
+        if member.index in known and len(known) >= threshold:
+            self.desk.heard.add(member.index)
+
+    def _shares_of(self, dealer: int) -> dict[int, bytes]:
+        """Position of a member -> its share of the dealer's secret."""
+        group = self.desk.view.groups[self.desk.view.group_of(dealer)]
+        shares = {p: self._proven.get(k, {}).get(dealer) for p, k in enumerate(group)}
+        return {p: proven[1] for p, proven in shares.items() if proven is not None}
+
+    def _lacking(self) -> list[int]:
+        """Members of U from whom we have not seen every share that their group needs."""
+        view = self.desk.view
+        groups = [r for r in range(len(view.groups)) if self.viable(r)]
+        members = [(k, self.needed(r).keys()) for r in groups for k in view.within(Bitmap.VALID, r)]
+        return sorted(k for k, dealers in members if dealers - self._proven.get(k, {}).keys())
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
@@ -138,7 +164,7 @@ class UnmaskDesk:
         open_groups = [r for r in range(len(view.groups)) if r not in self.failed and not self.complete(r)]
         if open_groups and view.phase == Phase.BATCH and block >= desk.share_of_window(1, 2):
             return [effect for r in open_groups for effect in self._fail(r, "unmask shares are missing")]
-        missing = [k for k in desk.members(Bitmap.VALID) if k not in self._messages]
+        missing = self._lacking()
         due = max(view.phase_block, self._asked_at) + 2
         if not missing or block < due or (self._asked_at and not open_groups):
             return []
@@ -152,7 +178,7 @@ class UnmaskDesk:
     def _rebuild(self, group: int) -> list[Effect]:
         members = self.desk.view.within(Bitmap.VALID, group)
         for dealer, kind in self.needed(group).items():
-            shares = self._shares.get(dealer, {})
+            shares = self._shares_of(dealer)
             if dealer in self.secrets or dealer not in self.bundles.keys:
                 continue
             secret = self._try(dealer, kind, shares, mask_threshold(len(self.desk.view.groups[group])))
