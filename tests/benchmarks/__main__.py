@@ -118,12 +118,13 @@ def main(arguments: list[str] | None = None) -> int:
         found = run_apart(name)
         rows += found or []
         failed += [] if found is not None else [name]
-    OUT.parent.mkdir(parents=True, exist_ok=True)
+    out = OUT.with_name("partial.json") if options.only else OUT  # some figures must not replace all figures
+    out.parent.mkdir(parents=True, exist_ok=True)
     missed = [row["name"] for row in rows if verdict(row)[1] == "NO"]
     result = {"machine": machine(), "benchmarks": rows, "failed": failed, "missed": missed}
-    OUT.write_text(json.dumps(result, indent=1) + "\n")
+    out.write_text(json.dumps(result, indent=1) + "\n")
     show(rows)
-    print(f"{len(missed)} aims missed{': ' if missed else ''}{', '.join(missed)}; written to {OUT}")
+    print(f"{len(missed)} aims missed{': ' if missed else ''}{', '.join(missed)}; written to {out}")
     return 1 if failed else 0
 
 

@@ -52,9 +52,17 @@ def accuracies(samples: data.Samples, seed: int) -> list[Row]:
     ]
 
 
+def played(seed: int, *, hostile: bool = False) -> replay.Finished:
+    """A run of the demo, read and removed."""
+    done = play(seed=seed, sessions=SESSIONS, hostile=hostile)
+    run = replay.read(done.folder)
+    done.discard()
+    return run
+
+
 def honest_run(seed: int) -> list[Row]:
     """Five real sessions, against what was promised and against the same sessions without any protocol."""
-    run = replay.read(play(seed=seed, sessions=SESSIONS).folder)
+    run = played(seed)
     params = {"seed": seed, **SHAPE}
     final, same = run.accuracies[-1], run.simulate()
     return [
@@ -66,7 +74,7 @@ def honest_run(seed: int) -> list[Row]:
 
 def hostile_run(seed: int) -> list[Row]:
     """The same with the demo's three attacks in session 3; a run in which one is not repelled raises."""
-    run = replay.read(play(seed=seed, sessions=SESSIONS, hostile=True).folder)
+    run = played(seed, hostile=True)
     name, params = "real hostile sessions / float simulation", {"seed": seed, **SHAPE}
     final, same, without = run.accuracies[-1], run.simulate(), run.simulate(faults=False)
     return [
@@ -75,10 +83,11 @@ def hostile_run(seed: int) -> list[Row]:
     ]
 
 
-def _steps(run: replay.Finished, simulated: Run) -> dict[str, float]:
-    """The widest gap between the two after any session."""
+def _steps(run: replay.Finished, simulated: Run) -> dict[str, Any]:
+    """The widest gap between the two after any session, and whether the same groups were accepted in all of them."""
     gaps = [abs(a - s.accuracy) for a, s in zip(run.accuracies, simulated.sessions, strict=True)]
-    return {"widest_gap_on_the_way": round(max(gaps), 4)}
+    alike = run.accepted == tuple(s.accepted for s in simulated.sessions)
+    return {"widest_gap_on_the_way": round(max(gaps), 4), "same_groups_accepted": alike}
 
 
 async def worker_seconds(folder: Path, samples: data.Samples) -> list[float]:

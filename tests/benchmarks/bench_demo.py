@@ -33,7 +33,7 @@ def memory(watch: Watch) -> list[Row]:
     rows = []
     for role in watch.roles():
         rss, pss = watch.most(role)
-        params = {"kind": "RSS", "PSS": round(pss), "processes": len(watch.rss[role])}
+        params = {"kind": "peak RSS", "PSS": round(pss), "processes": len(watch.rss[role])}
         name = f"demo, memory, {role}"
         rows.append(against_aim(name, params, rss, "MB") if role == "prover" else row(name, params, rss, None, "MB"))
     return [*rows, row("demo, memory, all processes", {"kind": "PSS"}, watch.total / 1e6, None, "MB")]
@@ -54,4 +54,6 @@ def run() -> list[Row]:
     """Rows for ``make bench``."""
     watch = Watch()
     played = play(sessions=SESSIONS, watch=watch)
-    return [*times(played), *memory(watch), *traffic(played)]
+    rows = [*times(played), *memory(watch), *traffic(played)]
+    played.discard()
+    return rows

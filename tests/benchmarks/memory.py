@@ -1,4 +1,8 @@
-"""Memory of a tree of processes by role, sampled while it lives. Linux: RSS from psutil, PSS from smaps_rollup."""
+"""Memory of a tree of processes by role, sampled while it lives.
+
+Linux: the peak RSS that the kernel keeps (VmHWM), so that nothing between two samples is missed, and PSS; elsewhere the
+highest RSS seen.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,15 @@ def pss(pid: int) -> int:
     return 0
 
 
+def peak_rss(process: psutil.Process) -> int:
+    """Bytes. Raises psutil.Error where the process is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) << 10
+    return int(process.memory_info().rss)
+
+
 class Watch:
     """Call it with the root's pid now and then. rss, pss: highest bytes by role and pid; total: highest PSS of all."""
 
@@ -54,7 +67,7 @@ class Watch:
         for process in everybody:
             with contextlib.suppress(psutil.Error):
                 role = role_of(process.cmdline())
-                self.rss[role][process.pid] = max(self.rss[role][process.pid], process.memory_info().rss)
+                self.rss[role][process.pid] = max(self.rss[role][process.pid], peak_rss(process))
                 share = pss(process.pid) if deep else 0
                 self.pss[role][process.pid] = max(self.pss[role][process.pid], share)
                 sums += share

@@ -1,8 +1,9 @@
-"""Runs the real demo, with all its processes, and keeps its folder under runs/bench."""
+"""Runs the real demo, with all its processes, in a folder under runs/bench."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +24,10 @@ class Played:
     folder: Path
     result: dict[str, Any]
     wall_s: float
+
+    def discard(self) -> None:
+        """Remove the folder: keys and journals of eighteen nodes."""
+        shutil.rmtree(self.folder)
 
 
 def play(
