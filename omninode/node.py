@@ -141,6 +141,7 @@ async def _serve(services: Services) -> None:
     verbs = ControlVerbs(services, sessions, roles)
     async with trio.open_nursery() as nursery:
         services.directory.start()
+        nursery.start_soon(services.directory.stay_known)
         nursery.start_soon(sessions.run)
         for role in roles:
             nursery.start_soon(role.run)

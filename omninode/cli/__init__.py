@@ -54,19 +54,26 @@ def main(arguments: list[str] | None = None) -> None:
 def report(error: BaseException) -> int:
     """Tell the user, in one sentence and what to do about it. Returns the exit code."""
     cause = _from_typer(cause_of(error))
-    if os.environ.get(DEBUG):
-        traceback.print_exception(error)
-    if isinstance(cause, KeyboardInterrupt | typer.Abort):
-        sys.stderr.write("\n")
-        return Exit.INTERRUPTED
-    if isinstance(cause, OmninodeError):
-        sys.stderr.write(f"omninode: {cause.problem}\n" + (f"    {cause.cure}\n" if cause.cure else ""))
-        return int(cause.exit_code)
-    code = exit_code_of(cause)
-    sys.stderr.write(f"omninode: {str(cause) or type(cause).__name__}\n")
-    if code == Exit.FAILURE and not os.environ.get(DEBUG):
-        sys.stderr.write(f"    this looks like a defect ({type(cause).__name__}): omninode --debug shows where\n")
+    trace = "".join(traceback.format_exception(error)) if os.environ.get(DEBUG) else ""
+    code, said = _in_words(cause)
+    try:
+        sys.stderr.write(trace + said)
+        sys.stderr.flush()
+    except (OSError, ValueError):  # the disk that the log is on is full: the exit code must still be the promised one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     return code
+
+
+def _in_words(cause: BaseException) -> tuple[int, str]:
+    """Exit code, and what to say."""
+    if isinstance(cause, KeyboardInterrupt | typer.Abort):
+        return Exit.INTERRUPTED, "\n"
+    if isinstance(cause, OmninodeError):
+        return int(cause.exit_code), f"omninode: {cause.problem}\n" + (f"    {cause.cure}\n" if cause.cure else "")
+    code, said = exit_code_of(cause), f"omninode: {str(cause) or type(cause).__name__}\n"
+    if code == Exit.FAILURE and not os.environ.get(DEBUG):
+        said += f"    this looks like a defect ({type(cause).__name__}): omninode --debug shows where\n"
+    return code, said
 
 
 def _from_typer(error: BaseException) -> BaseException:

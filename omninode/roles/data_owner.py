@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT = 1 << 20
 FETCH_DEADLINE = 60.0
-FETCH_TRIES = 5
+FETCH_TRIES = 5  # at least; on and on while data owners can still register
+FETCH_PAUSE_S = 4.0
 TRAIN_TRIES = 3
 TRAIN_S = 3600.0  # a training that takes longer has missed every deadline
 
@@ -138,29 +139,32 @@ class DataOwner:
     async def _document(self, view: SessionView) -> tuple[SessionDocument, bytes]:
         """Fetch document and weights from the owner's node and hold them against the chain."""
         params = view.p
-        document = SessionDocument.decode(await self._blob(params.doc_digest, params.owner_peer, MAX_DOCUMENT))
+        document = SessionDocument.decode(await self._blob(view, params.doc_digest, MAX_DOCUMENT))
         if document.parameters != params.dimension:
             raise Refused(f"document has {document.parameters} parameters, the chain says {params.dimension}")
         if (document.frac_bits, document.bound) != (params.frac_bits, params.bound):
             raise Refused("fixed point or bound of the document differ from the chain")
-        weights = await self._blob(document.weights, params.owner_peer, 4 * document.parameters)
+        weights = await self._blob(view, document.weights, 4 * document.parameters)
         if len(weights) != 4 * document.parameters:
             raise Refused(f"weights are {len(weights)} bytes, expected {4 * document.parameters}")
         return document, weights
 
-    async def _blob(self, digest: bytes, owner_peer: bytes, max_size: int) -> bytes:
-        services = self._services
-        for attempt in range(FETCH_TRIES):
+    async def _blob(self, view: SessionView, digest: bytes, max_size: int) -> bytes:
+        """A blob of the session's owner, who may be restarting: tried for as long as it can still be of use."""
+        services, attempt = self._services, 0
+        while True:
             try:
                 path = await fetch_blob(
-                    services.net, services.blobs, digest, [owner_peer], max_size=max_size, deadline=FETCH_DEADLINE
-                )
+                    services.net, services.blobs, digest, [view.p.owner_peer], max_size=max_size,
+                    deadline=FETCH_DEADLINE,
+                )  # fmt: skip
                 return await trio.to_thread.run_sync(path.read_bytes)
-            except NetError:
-                if attempt == FETCH_TRIES - 1:
+            except NetError as error:
+                attempt += 1
+                if attempt >= FETCH_TRIES and view.phase > Phase.REGISTER:
                     raise
-                await trio.sleep(0.5 * 2**attempt)
-        raise AssertionError("unreachable")
+                services.log.info("blob_delayed", session=view.session, blob=digest.hex(), reason=str(error))
+            await trio.sleep(min(0.5 * 2**attempt, FETCH_PAUSE_S))
 
     async def _train(self, session: int, document: SessionDocument, weights: bytes) -> NDArray[np.int64] | None:
         """Local training in a worker process, then fixed point; None where this node cannot take part after all.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import trio
+
 from omninode.chain.wallet import recover
+from omninode.net.errors import NetError
 from protocols.errors import RemoteProtocolError
 from protocols.sessions.view import SessionView
 from protocols.wire import codec, eip712
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from omninode.net.service import Network
 
 TOPIC = "omninode/announce/1"
+PRESENCE_S = (1.0, 3.0, 10.0, 30.0)  # after the start: gossip may lose it, or have no mesh yet
+PRESENCE_AGAIN_S = 600.0
 KEPT = 4096  # announcements remembered; the oldest goes first
 
 
@@ -52,7 +58,17 @@ class Directory:
         signature = self._wallet.sign_digest(eip712.announcement_digest(context, filled))
         data = codec.encode(_signed(filled, signature), context)
         self._keep((filled.sender, session), filled.seq, data)
-        await self._net.publish(TOPIC, data)
+        try:
+            await self._net.publish(TOPIC, data)
+        except NetError as error:  # nothing promises that gossip arrives, and whoever has something to say repeats it
+            self._log.info("announcement_lost", session=session, reason=str(error))
+
+    async def stay_known(self) -> None:
+        """Say where this node is, without keys, soon after the start and now and then: its port may be a new one."""
+        presence = Announcement(self._wallet.address, 0, self._net.peer_key, (), b"", b"", b"", b"")
+        for pause in itertools.chain(PRESENCE_S, itertools.repeat(PRESENCE_AGAIN_S)):
+            await trio.sleep(pause)
+            await self.announce(presence, 0)
 
     async def _on_gossip(self, peer_key: bytes, data: bytes) -> None:
         self.take(peer_key, data)

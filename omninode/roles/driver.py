@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 SESSION_PROTOCOL = "/omninode/session/1"
 SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the session is over
 PATIENT_RULES = frozenset({"too-early", "not-ready"})  # the receiver is behind us on the chain
+FINAL_RULES = frozenset({"session-over", "late"})  # said again after a restart, when its time is over
 NET_RULES = frozenset({"busy", "internal-error", "unknown-protocol"})  # it is loaded or starting: nobody's fault
 MAX_JOURNALED = 2000  # different messages of one sender in one session
 DECODE_INLINE = 64 << 10  # bytes; larger messages are decoded in a thread
@@ -452,7 +453,7 @@ class SessionDriver:
                     peer, SESSION_PROTOCOL, data, deadline=SEND_DEADLINE, max_reply=self._limits().largest
                 )
             except PeerRefused as error:
-                if error.rule == "session-over":
+                if error.rule in FINAL_RULES:
                     return
                 refusals += error.rule not in PATIENT_RULES | NET_RULES
                 if refusals >= MAX_REFUSALS:

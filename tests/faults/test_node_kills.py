@@ -75,12 +75,17 @@ async def test_data_owners(local_market: LocalMarket) -> None:
 
 
 async def test_model_owner(local_market: LocalMarket) -> None:
-    """Killed while the session runs, when the batch is final, and when it holds the sum; the sum is added once."""
+    """Killed while the session runs, when the batch is final, and when it holds the sum; the sum is added once.
+
+    It also comes back a moment before it creates the session: its port is a new one, and everybody must find it there.
+    """
     async with local_market.watching() as watch:
+        watch.kill(MODEL_OWNER)
+        await watch.back(MODEL_OWNER)
         session = await watch.create()
         before = local_market.ask(MODEL_OWNER, "status")["model"]
         for phase in (Phase.KEYS, Phase.OUTPUT):
-            await watch.phase(session, phase)
+            record = await watch.phase(session, phase)
             watch.kill(MODEL_OWNER)
             await watch.back(MODEL_OWNER)
         with trio.move_on_after(60):
@@ -89,6 +94,7 @@ async def test_model_owner(local_market: LocalMarket) -> None:
         watch.kill(MODEL_OWNER)
         await watch.back(MODEL_OWNER)
         await watch.settled(session)
+        assert len(record.view.members) == len(local_market.data_owners)
         after = local_market.ask(MODEL_OWNER, "status")["model"]
         assert after["weights"] != before["weights"]
         assert [s for s, _ in after["applied"]] == [*(s for s, _ in before["applied"]), session]
