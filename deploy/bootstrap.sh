@@ -78,6 +78,12 @@ install_python() {
       --config-settings editable_mode=compat -e .
 }
 
+# Compiled once here, so that 18 daemons do not all compile the same at their first start.
+warm_kernels() {
+  NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$PWD/.cache/numba}" .venv/bin/python -c \
+    'import protocols.gram.exact, protocols.gram.projections, protocols.secagg.kernels'
+}
+
 install_node() { (cd contracts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); }
 
 : >$LOG
@@ -97,6 +103,7 @@ fi
 if ! python_fresh; then
   step "Python environment (.venv)" make_venv
   step "Python packages (requirements.lock)" install_python
+  step "Arithmetic kernels (.cache/numba)" warm_kernels
   python_key >$PYTHON_STAMP
 fi
 if ! node_fresh; then
