@@ -59,7 +59,7 @@ class DataOwnerMachine:
         self._core = Core(context, identity, seed)
         self._keys = KeySharing(self._core)
         self._bundles = BundleIntake(self._core, self._keys)
-        self._upload = Uploading(self._core, self._keys)
+        self._upload = Uploading(self._core, self._keys, self._bundles)
         self._unmask = Unmasking(self._core, self._keys, self._bundles)
         self._peer_key, self._proof, self._policy = peer_key, whitelist_proof, policy
         self._joined = self._settled = self._claimed = False

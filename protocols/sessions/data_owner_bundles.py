@@ -6,6 +6,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.secagg import shares
 from protocols.secagg.keys import PublicKeys
 from protocols.secagg.seal import bundle_associated, open_sealed
+from protocols.sessions.complaints import complaint_digest
 from protocols.sessions.data_owner_core import Core, Place
 from protocols.sessions.data_owner_keys import KeySharing
 from protocols.sessions.effects import Blame, Effect, Send
@@ -14,6 +15,8 @@ from protocols.wire import messages as msg
 
 _RETRY = 2
 """Blocks between two requests for what is missing."""
+_SHORT = 6
+"""A phase with fewer blocks leaves no time to wait for what may still be under way."""
 
 
 class BundleIntake:
@@ -132,7 +135,8 @@ class BundleIntake:
         blame = Blame(address, "bad-bundle", problem)
         if Bitmap.BUNDLES in self._core.view.sets:
             return [blame]
-        complaint = msg.Complaint(self._core.address, dealer)
+        signature = self._core.identity.sign(complaint_digest(self._core.context, address, self._core.address))
+        complaint = msg.Complaint(self._core.address, dealer, place.index, signature)
         return [blame, *self._core.to_provers(complaint), Send(address, complaint)]
 
     def missing(self) -> list[int]:
@@ -153,7 +157,8 @@ class BundleIntake:
 
     def _ask(self, place: Place, block: int) -> list[Effect]:
         view = self._core.view
-        since = max(self._asked + _RETRY, view.phase_block + 1)
+        wait = 1 if view.deadline - view.phase_block >= _SHORT else 0
+        since = max(self._asked + _RETRY, view.phase_block + wait)
         if not Phase.BUNDLES <= view.phase <= Phase.VALID or block < since or not self.missing():
             return []
         return self.request(block)

@@ -6,6 +6,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.secagg import shares
 from protocols.secagg.keys import PublicKeys
 from protocols.secagg.seal import bundle_associated, seal
+from protocols.sessions.complaints import is_complaint
 from protocols.sessions.data_owner_core import Core, Place
 from protocols.sessions.effects import Blame, Effect, Publish, Send, Transact
 from protocols.sessions.params import Bitmap, Phase
@@ -107,10 +108,19 @@ class KeySharing:
         return view.phase == Phase.BUNDLES and (not missing or block > view.phase_block)
 
     def complained(self, message: msg.Complaint) -> list[Effect]:
-        """A peer says that our bundle for it is bad: show it to the provers, once, before V closes."""
-        place, peer = self._core.from_peer(message.sender)
-        if message.dealer != place.index or self.dealt is None:
-            raise RemoteProtocolError("wrong-dealer", message.sender.hex(), f"we did not deal as {message.dealer}")
+        """A peer says that our bundle for it is bad: show it to the provers, once, before V closes.
+
+        It says so itself or through a prover, always with the signature of its wallet.
+        """
+        core, place = self._core, self._core.drawn(message.sender)
+        peer = message.recipient
+        if message.dealer != place.index or self.dealt is None or peer not in place.peers:
+            raise RemoteProtocolError("wrong-dealer", message.sender.hex(), f"{message.dealer} deals nothing to {peer}")
+        address = place.address_of(peer)
+        if message.sender != address:
+            core.from_prover(message.sender)
+        if not is_complaint(core.context, core.identity, core.address, address, message.signature):
+            raise RemoteProtocolError("bad-signature", message.sender.hex(), "not signed by who complains")
         if Bitmap.BUNDLES in self._core.view.sets:
             raise RemoteProtocolError("late", message.sender.hex(), "V is closed")
         if peer in self._opened:

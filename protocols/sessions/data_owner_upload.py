@@ -12,6 +12,7 @@ from protocols.fields.prg import expand
 from protocols.secagg.masks import mask_update, pair_seed
 from protocols.secagg.seal import seal, upload_associated
 from protocols.secagg.upload import commit_upload
+from protocols.sessions.data_owner_bundles import BundleIntake
 from protocols.sessions.data_owner_core import Core, Place
 from protocols.sessions.data_owner_keys import KeySharing
 from protocols.sessions.effects import Blame, Effect, Note, Send, Transact
@@ -27,8 +28,8 @@ _EARLY = 2
 class Uploading:
     """``root``: what we committed, b"" before.  ``receipts``: signatures by committee index."""
 
-    def __init__(self, core: Core, keys: KeySharing) -> None:
-        self._core, self._keys = core, keys
+    def __init__(self, core: Core, keys: KeySharing, bundles: BundleIntake) -> None:
+        self._core, self._keys, self._bundles = core, keys, bundles
         self._update: Vector | None = None
         self._given = False
         self.root = b""
@@ -52,6 +53,8 @@ class Uploading:
         others = [k for k in members if k != place.index]
         if any(k not in self._keys.peers for k in others):
             return []
+        if 1 + sum(k in self._bundles.held for k in others) < place.threshold:
+            return []  # we could not show enough shares later on, and would count as silent
         update, self._update = self._update, None
         try:
             seeds = self._pair_seeds(place, others)

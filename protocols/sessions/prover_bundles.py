@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from protocols.secagg.keys import PublicKeys
 from protocols.secagg.seal import SEAL_OVERHEAD
 from protocols.secagg.shares import SALT_BYTES, open_bundle, proof_length
-from protocols.sessions.effects import Effect, Reply, Send, Transact
+from protocols.sessions.complaints import is_complaint
+from protocols.sessions.effects import Effect, Note, Reply, Send, Transact
 from protocols.sessions.params import Bitmap, Phase
 from protocols.sessions.prover_desk import Desk, bitmap
 from protocols.sharing.merkle import HASH_BYTES
@@ -24,6 +25,7 @@ class BundleDesk:
     _sets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     _complaints: set[tuple[int, int]] = field(default_factory=set)  # (dealer, recipient)
     _opened: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _closed: bool = False  # complaints come too late
     _posted: bool = False
 
     # -- messages ---------------------------------------------------------------------------------------------------
@@ -71,17 +73,24 @@ class BundleDesk:
         return [Reply(reply)]
 
     def complaint(self, message: Complaint) -> list[Effect]:
-        """A peer got a bad bundle: its dealer must open it before the bitmap leaves, or is out."""
+        """A peer got a bad bundle: its dealer, who is told, must open it before the bitmap leaves, or is out."""
         desk, member = self.desk, self.desk.data_owner(message)
         desk.not_before(Phase.KEYS, message)
         group = desk.view.groups[desk.view.group_of(member.index)]
+        pair = (message.dealer, member.index)
+        if message.recipient != member.index:
+            raise desk.refuse("wrong-recipient", message, "everybody complains for itself")
         if message.dealer not in group or message.dealer == member.index:
             raise desk.refuse("wrong-dealer", message, f"data owner {message.dealer} deals nothing to the sender")
-        pair = (message.dealer, member.index)
-        if pair in self._opened:
-            return [self._hand_on(pair)]
+        dealer = desk.view.members[message.dealer].address
+        if not is_complaint(desk.context, desk.identity, dealer, member.address, message.signature):
+            raise desk.refuse("bad-signature", message, "complaint")
+        if pair in self._complaints or pair in self._opened:
+            return []
+        if self._closed or self._posted or desk.view.phase > Phase.BUNDLES:
+            raise desk.refuse("late", message, "the dealer would have no time to answer")
         self._complaints.add(pair)
-        return []
+        return [Send(dealer, replace(message, sender=desk.identity.address))]
 
     def opening(self, message: BundleOpening) -> list[Effect]:
         """The dealer's answer: shares that prove themselves go on to the peer that complained."""
@@ -112,10 +121,20 @@ class BundleDesk:
     # -- bitmap V ---------------------------------------------------------------------------------------------------
 
     def tick(self, block: int) -> list[Effect]:
-        """Post V: as soon as everybody with a root is complete (peers have a block to complain), or at the cut."""
+        """Post V: as soon as everybody with a root is complete (peers have a block to complain), or at the cut.
+
+        A block before the cut no more complaints are taken.
+        """
         desk, view = self.desk, self.desk.view
         if view.phase != Phase.BUNDLES or self._posted or desk.index is None:
             return []
+        closing = not self._closed and block >= desk.cut() - 1
+        self._closed |= closing
+        notes: list[Effect] = [Note("complaints_closed", (("block", block),))] if closing else []
+        return notes + self._post(block)
+
+    def _post(self, block: int) -> list[Effect]:
+        desk, view = self.desk, self.desk.view
         all_here = self._complete() == set(view.share_roots)
         if block < desk.cut() and not (all_here and block > view.phase_block):
             return []

@@ -12,7 +12,7 @@ ENDS = (Phase.FINISHED, Phase.ABORTED)
 
 
 class Clock:
-    """Beacons, and deadlines that have passed: every prover pokes at once; what hangs after that, one by one in turn."""
+    """Beacons and deadlines that have passed: every prover pokes at once; after that one by one, in turn."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

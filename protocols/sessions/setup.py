@@ -1,11 +1,11 @@
 """Seeds of pseudo-random sharings: one per set of n - t provers, dealt by a member, the same for all its members.
 
-The first t + 1 members of a set each deal a seed of their own at once (attempts 0 .. t): one of them is honest and alive.
-The lowest attempt of which exactly one seed is known counts. Who equivocates is therefore skipped, provided that all
-honest members know the same seeds of every attempt. That is broadcast with signatures (Dolev, Strong 1983): every member
-that learns a seed signs it too and hands it on, and what comes later needs more signatures: one until the end of phase
-UPLOAD, two until that of DELIVERED, and so on up to t + 1, which are enough until the end of VALID. Among t + 1 signers
-one is honest, and it has told everybody. Two seeds of one attempt are proof enough; more are ignored.
+The first t + 1 members of a set each deal a seed of their own at once (attempts 0 .. t): one of them is honest and
+alive. The lowest attempt of which exactly one seed is known counts. Who equivocates is therefore skipped, provided that
+all honest members know the same seeds of every attempt. That is broadcast with signatures (Dolev, Strong 1983): every
+member that learns a seed signs it too and hands it on, and what comes later needs more signatures: one until the end of
+phase UPLOAD, two until that of DELIVERED, and so on up to t + 1, which are enough until the end of VALID. Among t + 1
+signers one is honest, and it has told everybody. Two seeds of one attempt are proof enough; more are ignored.
 """
 
 from __future__ import annotations

@@ -75,9 +75,13 @@ class Bundles(Message):
 
 @dataclass(frozen=True, slots=True)
 class Complaint(Message):
-    """Data owner to the provers and the dealer: the bundle of ``dealer`` for me is bad."""
+    """Data owner to the provers and the dealer, and provers to the dealer: the bundle of ``dealer`` for ``recipient``
+    is bad.  signature: of the recipient's wallet, 65 bytes.
+    """
 
     dealer: int
+    recipient: int
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
         "dealers": Many(_OWNER, "group"), "enc_keys": Many(_KEY, "group"), "mask_keys": Many(_KEY, "group"),
         "self_hashes": Many(_HASH, "group"), "sealed": Many(Blob("sealed-bundle"), "group"),
     }),
-    "complaint": (msg.Complaint, {"dealer": _OWNER}),
+    "complaint": (msg.Complaint, {"dealer": _OWNER, "recipient": _OWNER, "signature": _SIGNATURE}),
     "bundle-opening": (msg.BundleOpening, {"dealer": _OWNER, "recipient": _OWNER, "plain": Blob("bundle")}),
     "upload": (msg.Upload, {
         "root": _HASH, "proof": Many(_HASH, "upload-path"), "enc_key": _KEY, "sealed": Blob("sealed-piece"),

@@ -81,7 +81,7 @@ def test_an_outlier_that_stays_silent_is_taken_for_one_that_crashed() -> None:
 def test_a_data_owner_and_a_prover_cannot_frame_another_prover(
     lies: tuple[str, ...], settle_blocks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bad piece for the victim, and a lie for its eyes only, so that the victim sees two errors instead of its own."""
+    """A bad piece for the victim, and a lie for its eyes only: the victim sees two errors, not its own alone."""
     session = Session(1, settle_blocks=settle_blocks)
     session.run_until(Phase.REGISTER)
     victim, liar = session.committee()[3], session.committee()[4]

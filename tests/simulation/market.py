@@ -19,9 +19,8 @@ Recover = Callable[[bytes, bytes], bytes]
 Header = tuple[int, int, bytes, bytes]  # U, passed, hash of the distances, digest
 
 
-MIN_PHASE_BLOCKS = 4
-"""Blocks that a bitmap or beacon phase has at least, however late it begins."""
-_AT_LEAST = (Phase.BUNDLES, Phase.DELIVERED, Phase.QUERY, Phase.VALID)
+MIN_PHASE_BLOCKS, MIN_BATCH_BLOCKS = 4, 6
+"""Blocks that a phase has at least, however late it begins."""
 
 
 class Revert(Exception):
@@ -115,8 +114,8 @@ class FakeMarket:
             Phase.GROUPS: up // 5, Phase.KEYS: 2 * up // 5, Phase.BUNDLES: 3 * up // 5, Phase.UPLOAD: up,
             Phase.DELIVERED: settle // 5, Phase.QUERY: 3 * settle // 10, Phase.VALID: settle // 2, Phase.BATCH: settle,
         }  # fmt: skip
-        least = when + MIN_PHASE_BLOCKS if phase in _AT_LEAST else 0
-        return max(start + fractions[phase], least) if phase in fractions else 0
+        least = MIN_BATCH_BLOCKS if phase == Phase.BATCH else MIN_PHASE_BLOCKS
+        return max(start + fractions[phase], when + least) if phase in fractions else 0
 
     def _advance(self) -> None:
         while self.phase < Phase.FINISHED and self.block > self.deadline:
@@ -144,22 +143,26 @@ class FakeMarket:
         return self._enter(Phase.DRAW, when)
 
     def _close(self, when: int) -> None:
+        """What follows begins in this block: nobody can act in a phase before it is there to be seen."""
         match self.phase:
             case Phase.KEYS:
-                self._enter(Phase.BUNDLES, when)
+                self._enter(Phase.BUNDLES, self.block)
             case Phase.BUNDLES:
                 self._fix(Bitmap.BUNDLES, self.roots)
-                self._enter(Phase.UPLOAD, when)
+                if not self.sets[Bitmap.BUNDLES]:
+                    return self._abort("no complete data owner", when)
+                self._enter(Phase.UPLOAD, self.block)
             case Phase.UPLOAD:
-                self.window = when
-                self._enter(Phase.DELIVERED, when)
+                self.window = self.block
+                self._enter(Phase.DELIVERED, self.block)
             case Phase.DELIVERED:
                 self._fix(Bitmap.DELIVERED, self.uploads)
                 self.closing = when
-                self._enter(Phase.QUERY, when)
+                self._enter(Phase.QUERY, self.block)
             case Phase.VALID:
                 self._fix(Bitmap.VALID, dict.fromkeys(self._members(Bitmap.DELIVERED)))
-                self._enter(Phase.BATCH, when)
+                self._enter(Phase.BATCH, self.block)
+        return None
 
     def _members(self, kind: Bitmap) -> list[int]:
         return [k for k in range(len(self.owners)) if self.sets[kind] >> k & 1]

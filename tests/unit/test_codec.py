@@ -27,7 +27,7 @@ SAMPLES: list[msg.Message] = [
     msg.BundleSet(SENDER, KEY, KEY, HASH, (b"", b"a", b"b")),
     msg.BundleRequest(SENDER),
     msg.Bundles(SENDER, (1, 2), (KEY, KEY), (KEY, KEY), (HASH, HASH), (b"", b"x")),
-    msg.Complaint(SENDER, 4),
+    msg.Complaint(SENDER, 4, 5, SIGNATURE),
     msg.BundleOpening(SENDER, 4, 5, b"plain"),
     msg.Upload(SENDER, HASH, (HASH, HASH), KEY, b"sealed" * 10),
     msg.Receipt(SENDER, SENDER, HASH, SIGNATURE),
@@ -80,8 +80,8 @@ def test_table_and_classes_agree() -> None:
 
 
 def test_integers_of_enumerations_are_encoded_as_integers() -> None:
-    data = codec.encode(msg.Complaint(SENDER, Rule.OUTLIER), CONTEXT)
-    assert codec.decode(data, CONTEXT, LIMITS) == msg.Complaint(SENDER, 1)
+    data = codec.encode(msg.Complaint(SENDER, Rule.OUTLIER, 5, SIGNATURE), CONTEXT)
+    assert codec.decode(data, CONTEXT, LIMITS) == msg.Complaint(SENDER, 1, 5, SIGNATURE)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_messages_of_other_places(context: Context, rule: str) -> None:
     ],
 )
 def test_bent_fields(changes: dict[str, Any], rule: str) -> None:
-    assert rule_of(bent(msg.Complaint(SENDER, 4), **changes)) == rule
+    assert rule_of(bent(msg.Complaint(SENDER, 4, 5, SIGNATURE), **changes)) == rule
 
 
 @pytest.mark.parametrize(
@@ -202,17 +202,17 @@ def test_peek_takes_only_bytes() -> None:
 
 def test_blame_names_the_sender() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
-        codec.decode(bent(msg.Complaint(SENDER, 4), dealer=99), CONTEXT, LIMITS)
+        codec.decode(bent(msg.Complaint(SENDER, 4, 5, SIGNATURE), dealer=99), CONTEXT, LIMITS)
     assert caught.value.peer == SENDER.hex()
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        msg.Complaint(b"short", 1),
-        msg.Complaint(SENDER, -1),
-        msg.Complaint(SENDER, True),
-        msg.Complaint(SENDER, 2**64),
+        msg.Complaint(b"short", 1, 5, SIGNATURE),
+        msg.Complaint(SENDER, -1, 5, SIGNATURE),
+        msg.Complaint(SENDER, True, 5, SIGNATURE),
+        msg.Complaint(SENDER, 2**64, 5, SIGNATURE),
         msg.Bundle(SENDER, 1, "text"),  # type: ignore[arg-type]
         msg.BundleSet(SENDER, b"short", KEY, HASH, ()),
         msg.BundleSet(SENDER, KEY, KEY, HASH, [b""]),  # type: ignore[arg-type]

@@ -11,9 +11,10 @@ from protocols.secagg.keys import PublicKeys, SessionKeys
 from protocols.secagg.seal import bundle_associated, seal
 from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
+from protocols.sessions.complaints import complaint_digest
 from protocols.sessions.params import Bitmap, Phase
 from protocols.wire import messages as msg
-from tests.unit.grouped import COMMITTEE, CONTEXT, World, owner, prover, rule_of
+from tests.unit.grouped import COMMITTEE, CONTEXT, World, owner, prover, rule_of, sign
 
 
 def keys_of(k: int) -> SessionKeys:
@@ -35,6 +36,12 @@ def bundles_reply(world: World, asker: int, i: int = 0) -> msg.Bundles:
         prover(i), tuple(dealers), tuple(p.enc for p in public), tuple(p.mask for p in public),
         tuple(p.self_hash for p in public), sealed,
     )  # fmt: skip
+
+
+def complaint(recipient: int, dealer: int, sender: bytes = b"") -> msg.Complaint:
+    """Signed by the recipient, sent by itself unless somebody hands it on."""
+    signature = sign(owner(recipient), complaint_digest(CONTEXT, owner(dealer), owner(recipient)))
+    return msg.Complaint(sender or owner(recipient), dealer, recipient, signature)
 
 
 def sent(effects: list[fx.Effect], kind: type[msg.Message]) -> list[fx.Send]:
@@ -122,7 +129,7 @@ def test_messages_before_the_draw_come_too_early() -> None:
     machine = world.machines[0]
     for message in (
         msg.Bundle(owner(1), 0, b"x"),
-        msg.Complaint(owner(1), 0),
+        complaint(1, 0),
         msg.Bundles(prover(0), (), (), (), (), ()),
         msg.BundleOpening(prover(0), 1, 0, b"x"),
     ):
@@ -137,8 +144,9 @@ def test_who_may_say_what() -> None:
     assert rule_of(machine, msg.Bundle(prover(0), 0, b"x")) == "wrong-role"
     assert rule_of(machine, msg.Bundle(owner(0), 0, b"x")) == "wrong-role"
     assert rule_of(machine, msg.Bundle(owner(1), 2, b"x")) == "wrong-recipient"
-    assert rule_of(machine, msg.Complaint(prover(0), 0)) == "wrong-role"
-    assert rule_of(machine, msg.Complaint(owner(1), 2)) == "wrong-dealer"
+    assert rule_of(machine, complaint(1, 0, stranger)) == "wrong-role"
+    assert rule_of(machine, complaint(1, 2)) == "wrong-dealer"
+    assert rule_of(machine, complaint(0, 0)) == "wrong-dealer"
     assert rule_of(machine, msg.Bundles(owner(1), (), (), (), (), ())) == "wrong-role"
     assert rule_of(machine, msg.BundleOpening(owner(1), 1, 0, b"x")) == "wrong-role"
     assert rule_of(machine, msg.BundleOpening(prover(0), 1, 2, b"x")) == "wrong-recipient"
@@ -192,7 +200,7 @@ def test_a_bad_bundle_is_complained_about_and_opened() -> None:
     assert {e.to for e in sent(effects, msg.Complaint)} == {owner(2), *map(prover, range(COMMITTEE))}
     opening = sent(world.effects[2], msg.BundleOpening)
     assert {e.to for e in opening} == set(map(prover, range(COMMITTEE)))
-    assert world.send(2, msg.Complaint(owner(0), 2)) == []  # once is enough
+    assert world.send(2, complaint(0, 2)) == []  # once is enough
     plain = opening[0].message
     assert isinstance(plain, msg.BundleOpening)
     handed = dataclasses.replace(plain, sender=prover(3))
@@ -205,7 +213,7 @@ def test_a_bad_bundle_is_complained_about_and_opened() -> None:
 def test_after_v_is_fixed_nobody_opens_and_nobody_complains() -> None:
     world = with_bad_dealer()
     world.emit(ev.SetFixed(7, world.block, Bitmap.BUNDLES, 0b111))
-    assert rule_of(world.machines[2], msg.Complaint(owner(0), 2)) == "late"
+    assert rule_of(world.machines[2], complaint(0, 2)) == "late"
     root = world.transactions[2]["commitShares"].args[0]
     assert isinstance(root, bytes)
     world.emit(ev.ShareRootCommitted(7, world.block, 2, root))
@@ -213,11 +221,21 @@ def test_after_v_is_fixed_nobody_opens_and_nobody_complains() -> None:
     assert sent(world.effects[0], msg.Complaint) == []
 
 
+def test_a_prover_hands_on_a_complaint_but_cannot_make_one_up() -> None:
+    world = drawn(5)
+    forged = msg.Complaint(prover(0), 0, 1, sign(prover(0), complaint_digest(CONTEXT, owner(0), owner(1))))
+    assert rule_of(world.machines[0], forged) == "bad-signature"
+    assert rule_of(world.machines[0], dataclasses.replace(complaint(2, 0), recipient=1)) == "wrong-role"
+    assert rule_of(world.machines[0], dataclasses.replace(complaint(2, 0, prover(0)), recipient=1)) == "bad-signature"
+    assert sent(world.send(0, complaint(1, 0, prover(0))), msg.BundleOpening)
+    assert world.send(0, complaint(1, 0)) == []
+
+
 def test_fewer_than_t_shares_are_ever_opened() -> None:
     world = drawn(5)  # T = 3
-    assert sent(world.send(0, msg.Complaint(owner(1), 0)), msg.BundleOpening)
-    assert sent(world.send(0, msg.Complaint(owner(2), 0)), msg.BundleOpening)
-    assert rule_of(world.machines[0], msg.Complaint(owner(3), 0)) == "too-many-complaints"
+    assert sent(world.send(0, complaint(1, 0)), msg.BundleOpening)
+    assert sent(world.send(0, complaint(2, 0)), msg.BundleOpening)
+    assert rule_of(world.machines[0], complaint(3, 0)) == "too-many-complaints"
 
 
 def test_one_lying_prover_cannot_make_us_complain() -> None:

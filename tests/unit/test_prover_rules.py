@@ -92,7 +92,7 @@ def test_bundles_are_handed_to_members_of_the_group_only() -> None:
     assert isinstance(reply, fx.Reply) and isinstance(reply.message, msg.Bundles)
     assert sorted(reply.message.dealers) == sorted(groups[0][1:])
     stranger = groups[1][0]
-    assert refused(session, node, msg.Complaint(asker.address, stranger)) == "wrong-dealer"
+    assert refused(session, node, msg.Complaint(asker.address, stranger, groups[0][0], bytes(65))) == "wrong-dealer"
     assert refused(session, node, msg.BundleOpening(asker.address, stranger, groups[0][1], b"")) == "wrong-dealer"
     opening = msg.BundleOpening(asker.address, groups[0][0], groups[0][1], bytes(300))
     assert refused(session, node, opening) == "wrong-share"

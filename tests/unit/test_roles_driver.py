@@ -61,7 +61,7 @@ class EchoMachine:
         return {"fed": self.fed}
 
     def _message(self) -> Message:
-        return Complaint(OURS, self.seed[0])
+        return Complaint(OURS, self.seed[0], 0, bytes(65))
 
 
 class FakeNet:
@@ -109,7 +109,7 @@ async def settle(condition: Callable[[], bool]) -> None:
 
 
 def complaint(dealer: int, sender: bytes = PEER) -> bytes:
-    return codec.encode(Complaint(sender, dealer), CONTEXT)
+    return codec.encode(Complaint(sender, dealer, 0, bytes(65)), CONTEXT)
 
 
 async def test_a_restart_sends_the_same_bytes_again(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_strangers_wait_and_impostors_are_at_fault(tmp_path: Path) -> None
         with pytest.raises(RemoteProtocolError, match="wrong-sender"):
             await driver.on_message(b"\xcc" * 32, complaint(1))
         reply = await driver.on_message(b"\xb2" * 32, complaint(1))
-        assert codec.decode(reply, CONTEXT, codec.limits_for(PARAMS)) == Complaint(OURS, 5)
+        assert codec.decode(reply, CONTEXT, codec.limits_for(PARAMS)) == Complaint(OURS, 5, 0, bytes(65))
 
     await drive(made, test)
 
