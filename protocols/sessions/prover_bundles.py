@@ -31,10 +31,13 @@ class BundleDesk:
     # -- messages ---------------------------------------------------------------------------------------------------
 
     def announcement(self, message: Announcement) -> list[Effect]:
-        """Gossip with a data owner's keys; other announcements say nothing to a session."""
+        """Gossip with a data owner's keys; wallets that are not registered have nothing to say to a session."""
         member = self.desk.view.member_of(message.sender)
+        if member is None:
+            rule = "not-ready" if self.desk.view.phase <= Phase.REGISTER else "not-in-set"
+            raise self.desk.refuse(rule, message, "not registered")
         keys = PublicKeys(message.enc_key, message.mask_key, message.self_hash)
-        if member is not None and keys.digest(self.desk.context, member.address) == member.key_digest:
+        if keys.digest(self.desk.context, member.address) == member.key_digest:
             self.keys[member.index] = keys
         return []
 

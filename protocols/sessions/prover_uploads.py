@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from protocols.fields.goldilocks import Vector
@@ -23,6 +24,7 @@ class HeldPiece:
 
     root: bytes
     proof: tuple[bytes, ...]
+    sealed_hash: bytes  # of the bytes that it came in
     blind: bytes = field(repr=False)
     packed: bytes = field(repr=False)
     share: Vector = field(repr=False)
@@ -55,6 +57,8 @@ class UploadDesk:
             piece = self.held[member.index] = self._open(message, member)
         elif piece.root != message.root:
             raise desk.refuse("roots-differ", message, "another root came before")
+        elif piece.sealed_hash != _hash(message):
+            raise desk.refuse("upload-twice", message, "the same piece in other bytes")
         if self._posted is not None and not self._posted >> member.index & 1:
             return []
         return [self._receipt(member, message.root)]
@@ -73,7 +77,7 @@ class UploadDesk:
         root, proof = message.root, message.proof
         if not verify_upload(desk.context, member.address, desk.point, root, proof, desk.n, blind, packed):
             raise desk.refuse("bad-proof", message, "not the piece committed for us")
-        return HeldPiece(root, proof, blind, packed, share)
+        return HeldPiece(root, proof, _hash(message), blind, packed, share)
 
     def _check_key(self, message: Upload, member: Member) -> None:
         keys = self.bundles.keys.get(member.index)
@@ -109,3 +113,8 @@ class UploadDesk:
             return []
         self._posted = bitmap(set(self.desk.view.upload_roots) & set(self.held))
         return [Transact("postBitmap", (int(Bitmap.DELIVERED), self._posted), key="postBitmap-DELIVERED")]
+
+
+def _hash(message: Upload) -> bytes:
+    """Of all that may not change when an upload is repeated."""
+    return hashlib.sha256(message.root + b"".join(message.proof) + message.enc_key + message.sealed).digest()

@@ -113,7 +113,32 @@ def test_uploads() -> None:
     assert refused(session, node, replace(good, proof=good.proof[:-1])) == "bad-proof"
     (receipt,) = node.machine.receive(good)[:1]
     assert isinstance(receipt, fx.Reply) and isinstance(receipt.message, msg.Receipt)
-    assert node.machine.receive(good)[:1] == [receipt]
+    assert node.machine.receive(good) == [receipt]
+    assert refused(session, node, replace(good, sealed=bytes(len(good.sealed)))) == "upload-twice"
+    assert refused(session, node, replace(good, enc_key=bytes(32))) == "upload-twice"
+
+
+def test_announcements_of_strangers() -> None:
+    stranger = msg.Announcement(b"x" * 20, 1, bytes(32), (), bytes(32), bytes(32), bytes(32), bytes(65))
+    for phase, rule in ((Phase.REGISTER, "not-ready"), (Phase.KEYS, "not-in-set")):
+        session = stopped_at(phase)
+        assert session.market.phase == phase
+        assert refused(session, session.provers[PROVER], stranger) == rule
+
+
+def test_what_comes_twice_changes_nothing_and_is_answered_alike() -> None:
+    session = finished()
+    node = session.provers[PROVER]
+    said = [m for kind, m in node.journal if kind == "message"]
+    before = node.machine.status()
+    for message in said:
+        try:
+            effects = node.machine.receive(message)
+        except RemoteProtocolError as error:
+            assert error.rule == "late"
+            continue
+        assert effects == [] or (len(effects) == 1 and isinstance(effects[0], fx.Reply)), message
+    assert node.machine.status() == before
 
 
 def test_a_piece_after_the_bitmap_is_kept_without_a_receipt() -> None:
