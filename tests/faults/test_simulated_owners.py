@@ -374,10 +374,12 @@ def test_provers_end_with_the_same_secrets_whatever_a_data_owner_shows_to_whom(s
     if hostile:
         favoured = committee[1].address
         committee[4].twist = rewrite(
-            lambda _, e: None
-            if isinstance(e.message, msg.BatchSignature | msg.UnmaskRelay)
-            or (isinstance(e.message, msg.Opening) and e.message.label == "projections" and e.to != favoured)
-            else e
+            lambda _, e: (
+                None
+                if isinstance(e.message, msg.BatchSignature | msg.UnmaskRelay)
+                or (isinstance(e.message, msg.Opening) and e.message.label == "projections" and e.to != favoured)
+                else e
+            )
         )
     session.run(after=6)
     assert session.assert_exact().count == 5
