@@ -253,7 +253,8 @@ def test_a_second_seed_at_the_last_moment_does_not_stop_the_session(seed: int) -
     session.run_until(Phase.UPLOAD)
     dealer, *others = session.committee()
     victim = others[-1]
-    read, told = victim.read_block, []
+    read = victim.read_block
+    told: list[msg.SeedDeal] = []
 
     def read_late() -> list[fx.Effect]:
         if not told and any(getattr(e, "phase", 0) == Phase.DELIVERED for e in victim.blocks[0][1]):
