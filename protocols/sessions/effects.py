@@ -9,7 +9,10 @@ from protocols.wire.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Deliver ``message`` to the participant with wallet address ``to`` over a direct stream; retry until acknowledged or the session ends."""
+    """Deliver ``message`` to the participant with wallet address ``to`` over a direct stream.
+
+    Retry until acknowledged or the session ends.
+    """
 
     to: bytes
     message: Message
@@ -17,7 +20,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer the request that is being handled with ``message`` (at most one per request; no Reply means a bare acknowledgement)."""
+    """Answer the request that is being handled with ``message``: at most one; no Reply means a bare acknowledgement."""
 
     message: Message
 
@@ -31,7 +34,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Transact:
-    """Send one transaction to the market. call: Solidity function name. key: unique in the session; sent at most once per key."""
+    """Send one transaction to the market, once per key. call: Solidity function name. key: unique in the session."""
 
     call: str
     args: tuple[object, ...]

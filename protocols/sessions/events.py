@@ -1,4 +1,4 @@
-"""What the chain says about a session, as typed values. `omninode.chain` decodes logs into these; `SessionView` folds them.
+"""What the chain says about a session, as typed values: `omninode.chain` decodes logs into these, `SessionView` folds.
 
 Addresses are 20 bytes, keys and digests 32 bytes, bitmaps plain integers. Every event carries its block number.
 """

@@ -64,7 +64,7 @@ class SessionParams:
     doc_digest: SHA-256 of the session document.  owner, owner_peer: wallet address (20 bytes), ed25519 key (32).
     dimension: length d of an update.  frac_bits: fixed point.  bound: floor(B * 2**frac_bits), L2, integer.
     group_size N, groups R (as created).  committee n, threshold t.  mu_bps: fraction of corrupted groups in 1/10000.
-    m_krum: m of rule M_KRUM, else 0.  reward, prover_fee, deposit: wei.  register/upload/settle_blocks: the three windows.
+    m_krum: m of rule M_KRUM, else 0.  reward, prover_fee, deposit: wei.  register/upload/settle_blocks: the windows.
     """
 
     doc_digest: bytes

@@ -21,7 +21,7 @@ class Member:
 
 @dataclass
 class SessionView:
-    """State of one session. Lists are by registration index; ``groups[r]`` lists registration indices in drawn order."""
+    """State of one session. Lists go by registration index; ``groups[r]`` holds registration indices in drawn order."""
 
     session: int
     params: SessionParams | None = None
