@@ -14,7 +14,7 @@ from protocols.sessions.params import Bitmap, Phase, Rule
 from protocols.wire import codec
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
-from tests.simulation.attacks import cheat_with_pieces, lie_in, mute_from, rewrite, swallow
+from tests.simulation.attacks import cheat_with_pieces, lie_in, mute_from, rewrite, swallow, without_calls
 from tests.simulation.node import Effects, Node, Twist
 from tests.simulation.session import Session
 
@@ -400,3 +400,13 @@ def test_a_data_owner_unmasks_once() -> None:
     with pytest.raises(RemoteProtocolError, match="unmask-twice"):
         prover.machine.receive(fewer)
     assert prover.machine.status() == before
+
+
+@pytest.mark.parametrize("windows", [(10, 10), (20, 10), (10, 25)], ids=str)
+@pytest.mark.parametrize("missing", ["commitShares", "commitUpload"])
+def test_phases_that_begin_late_leave_the_provers_time(windows: tuple[int, int], missing: str) -> None:
+    """One data owner is silent, so phases run to their deadlines; nobody honest misses a bitmap."""
+    session = Session(70, upload_blocks=windows[0], settle_blocks=windows[1])
+    session.owners[0].twist = without_calls(missing)
+    session.run()
+    assert session.assert_exact().count == 5 and session.market.slashed == set()
