@@ -78,12 +78,10 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         Account storage a = s.accounts[msg.sender];
         if (a.place != 0) revert AlreadyRegistered(msg.sender);
         if (a.seat != 0 || msg.sender == s.owner) revert OwnerOrProver(msg.sender);
-        if (s.peerKeys[peerKey]) revert PeerKeyUsed(peerKey);
         bytes32 root = s.terms.whitelistRoot;
         bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(msg.sender))));
         if (root != 0 && !MerkleProof.verifyCalldata(whitelistProof, root, leaf)) revert NotWhitelisted(msg.sender);
         uint16 index = s.registered;
-        s.peerKeys[peerKey] = true;
         s.dataOwners[index] = msg.sender;
         s.registered = index + 1;
         a.place = index + 1;
@@ -207,8 +205,8 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc IDataMarket
     /// @dev From Batch until settleBlocks after the end. Named provers lose stake and a fee not yet taken, named data
-    /// owners of U their deposit; those that have claimed it already are passed over, so that a claim cannot block the
-    /// rest. Claims do not wait for this window.
+    /// owners of U their deposit. Passed over, so that they cannot block the rest: those that have claimed it already,
+    /// and those in groups too small to unmask, which rightly send nothing. Claims do not wait for this window.
     function attest(uint256 id, uint256 provers, uint256 dataOwners, uint256 signers, bytes[] calldata signatures)
         external
         nonReentrant
@@ -221,7 +219,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         bytes32 digest = _hashTypedDataV4(Signatures.attestationHash(id, provers, dataOwners));
         Signatures.requireQuorum(s, digest, signers, signatures);
         uint256 fresh = provers & ~uint256(s.named);
-        uint256 forfeits = _forfeits(s, dataOwners);
+        uint256 forfeits = dataOwners == 0 ? 0 : Selection.forfeits(s, dataOwners);
         if (fresh | forfeits == 0) revert NothingNew();
         s.named = uint16(named);
         s.silentOwners |= forfeits;
@@ -234,7 +232,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         }
         if (s.phase < Phase.Finished && s.attestations <= s.terms.threshold) {
             s.attestations += 1;
-            units += Gas.attest(signatures.length, Sets.size(forfeits));
+            units += Gas.attest(signatures.length, Sets.size(forfeits), forfeits == 0 ? 0 : s.registered);
         }
         if (units != 0) s.credit(msg.sender, units);
         _send(BURN, Sets.size(forfeits) * s.terms.deposit);
@@ -351,17 +349,6 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         uint16 place = s.accounts[who].place;
         if (place == 0) revert NotDataOwner(who);
         return place - 1;
-    }
-
-    /// @dev Named data owners of U that still have a deposit here.
-    function _forfeits(Session storage s, uint256 dataOwners) private view returns (uint256 forfeits) {
-        Sets.requireWithin(dataOwners, s.registered);
-        forfeits = dataOwners & ~s.silentOwners;
-        for (uint256 index = 0; forfeits >> index != 0; ++index) {
-            if (!Sets.has(forfeits, index)) continue;
-            if (!Sets.has(s.sets[2], index)) revert NotInSet(uint16(index));
-            if (s.accounts[s.dataOwners[index]].claimed) forfeits &= ~(uint256(1) << index);
-        }
     }
 
     function _send(address to, uint256 amount) private {

@@ -21,7 +21,6 @@ error NotInCommittee(address who);
 error NotInSet(uint16 index);
 error OwnerOrProver(address who);
 error AlreadyRegistered(address who);
-error PeerKeyUsed(bytes32 peerKey);
 error NotWhitelisted(address who);
 error EmptyKey();
 error EmptyRoot();
@@ -47,6 +46,7 @@ error DistanceTooLarge(uint256 position);
 error TooManyNamed(uint256 named, uint256 threshold);
 error NamedSigner(uint256 signers);
 error NothingNew();
+error NoBatch();
 error AlreadySlashed(uint256 prover);
 
 // Terms of a session

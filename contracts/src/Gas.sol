@@ -5,7 +5,7 @@ import {IDataMarket} from "./IDataMarket.sol";
 
 /// @title Gas units that are paid back, fixed per function (measured: snapshots/gas.json), and their worst case.
 library Gas {
-    uint256 internal constant REGISTER = 108_000;
+    uint256 internal constant REGISTER = 86_000;
     uint256 internal constant GROUPS = 60_000;
     uint256 internal constant GROUPS_EACH = 3_900; // per data owner
     uint256 internal constant COMMIT_SHARES = 37_000;
@@ -23,8 +23,8 @@ library Gas {
     uint256 internal constant BATCH = 45_000;
     uint256 internal constant BATCH_DISTANCE = 2_400; // per distance
     uint256 internal constant BATCH_PICK = 3_000; // per group and pick of m-krum
-    uint256 internal constant BATCH_OWNER = 300; // per data owner
-    uint256 internal constant ATTEST = 60_000;
+    uint256 internal constant BATCH_OWNER = 300; // per data owner, also of an attestation that takes deposits
+    uint256 internal constant ATTEST = 66_000;
     uint256 internal constant ATTEST_OWNER = 6_000; // per deposit forfeited
     uint256 internal constant SIGNATURE = 7_500;
     uint256 internal constant MOST_CLOSES = 13; // phases after creation
@@ -41,8 +41,8 @@ library Gas {
         return BATCH + signatures * SIGNATURE + distances * BATCH_DISTANCE + owners * BATCH_OWNER + picks * BATCH_PICK;
     }
 
-    function attest(uint256 signatures, uint256 forfeits) internal pure returns (uint256) {
-        return ATTEST + signatures * SIGNATURE + forfeits * ATTEST_OWNER;
+    function attest(uint256 signatures, uint256 forfeits, uint256 owners) internal pure returns (uint256) {
+        return ATTEST + signatures * SIGNATURE + forfeits * ATTEST_OWNER + owners * BATCH_OWNER;
     }
 
     /// @dev An upper bound of all units that one session can be asked to pay back: every call of every participant, a
@@ -54,6 +54,6 @@ library Gas {
         return owners * (REGISTER + COMMIT_SHARES + COMMIT_UPLOAD + GROUPS_EACH + ATTEST_OWNER) + GROUPS + n
             * (3 * BITMAP + DRAW + SLASH + END_EACH) + 3 * (BEACON + fix(n)) + MOST_CLOSES * (POKE + CLOSE)
             + batch(n, pairs, owners, p.rule == 3 ? uint256(p.mKrum) * p.groups : 0) + (uint256(p.threshold) + 1)
-            * attest(n, 0);
+            * attest(n, 0, owners);
     }
 }

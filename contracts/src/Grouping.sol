@@ -48,9 +48,13 @@ library Grouping {
         Sets.requireWithin(passed, groupCount);
         for (uint256 r = 0; r < groupCount; ++r) {
             if (!Sets.has(passed, r)) continue;
-            uint256 threshold = Sets.size(masks[r]) / 2 + 1; // at least 2: no group is smaller than 2
-            if (Sets.size(masks[r] & valid) < threshold) revert GroupNotReady(r);
+            if (!isReady(masks[r], valid)) revert GroupNotReady(r);
         }
+    }
+
+    /// @dev Whether enough members of a group are in `valid` to unmask its sum: max(T, 2), T = floor(size / 2) + 1.
+    function isReady(uint256 mask, uint256 valid) internal pure returns (bool) {
+        return Sets.size(mask & valid) > Sets.size(mask) / 2; // at least 2: no group is smaller than 2
     }
 
     /// @dev Members of the groups in `groups`.

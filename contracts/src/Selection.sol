@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {NotInSet} from "./Errors.sol";
 import {Grouping} from "./Grouping.sol";
 import {Rules} from "./Rules.sol";
+import {Sets} from "./Sets.sol";
 import {Session} from "./Types.sol";
 
-/// @title The draw of groups and the judgement of a batch.
+/// @title The draw of groups, the judgement of a batch, and which deposits an attestation takes.
 /// @dev Linked, because its code does not fit beside the market's; works on the market's storage.
 library Selection {
     /// @notice The rule applied to the groups in `passed`; see Rules.select.
@@ -37,5 +39,22 @@ library Selection {
         Grouping.requireReady(masks, passed, s.groupCount, valid);
         (output, selected) = Rules.select(s.terms.rule, passed, s.groupCount, s.terms.muBps, s.terms.mKrum, distances);
         accepted = valid & Grouping.union(masks, selected);
+    }
+
+    /// @notice Which of `dataOwners`, all of U, lose their deposit: those that still have it here and whose group had
+    /// enough members to be unmasked. In a smaller group nobody is asked for anything.
+    function forfeits(Session storage s, uint256 dataOwners) external view returns (uint256 taken) {
+        Sets.requireWithin(dataOwners, s.registered);
+        uint256 valid = s.sets[2];
+        taken = dataOwners & ~s.silentOwners;
+        for (uint256 index = 0; taken >> index != 0; ++index) {
+            if (!Sets.has(taken, index)) continue;
+            if (!Sets.has(valid, index)) revert NotInSet(uint16(index));
+            if (s.accounts[s.dataOwners[index]].claimed) taken &= ~(uint256(1) << index);
+        }
+        uint256[16] memory masks = Grouping.members(s);
+        for (uint256 r = 0; r < s.groupCount; ++r) {
+            if (!Grouping.isReady(masks[r], valid)) taken &= ~masks[r];
+        }
     }
 }

@@ -15,7 +15,8 @@ import {Session} from "./Types.sol";
 /// @title The states of a session and everything that moves it from one to the next.
 /// @dev Committee -> Register -> Draw -> Groups -> Keys -> Bundles -> Upload -> Delivered -> Query -> Valid -> Batch ->
 /// Output -> Finished; every phase but the last ones can end in Aborted. A phase ends when it is full, at `closing` =
-/// this block, or when a transaction finds its deadline behind it, at `closing` = the deadline.
+/// this block, or when a transaction finds its deadline behind it, at `closing` = the deadline. The next one begins in
+/// the block of that transaction: nobody can act in a phase before it is there to be seen.
 abstract contract SessionMachine is IDataMarket {
     IProverRegistry internal immutable REGISTRY;
 
@@ -51,11 +52,12 @@ abstract contract SessionMachine is IDataMarket {
         units = _advance(id, s);
         if (s.phase < Phase.Batch) revert WrongPhase(Phase.Batch, s.phase);
         if (s.phase < Phase.Finished) return (s, units);
+        if (needsBatch && !s.feesDue) revert NoBatch();
         uint256 last = uint256(s.endBlock) + s.terms.settleBlocks;
-        if (block.number > last || (needsBatch && !s.feesDue)) revert WindowOver(last);
+        if (block.number > last) revert WindowOver(last);
     }
 
-    /// @dev Everything that time alone decides, possibly several phases. Returns the gas units owed for it.
+    /// @dev Everything that time alone decides: a phase of others that begins here is not over here. Returns the gas units owed for it.
     function _advance(uint256 id, Session storage s) internal returns (uint256 units) {
         while (s.phase < Phase.Finished && block.number > s.deadline) {
             units += _expire(id, s, s.phase, s.deadline);
@@ -88,22 +90,22 @@ abstract contract SessionMachine is IDataMarket {
 
     /// @dev The end of a phase in which many take part: Keys, Bundles, Upload, Delivered or Valid.
     function _close(uint256 id, Session storage s, Phase phase, uint256 when) internal returns (uint256 units) {
-        if (phase == Phase.Keys) return _enter(id, s, Phase.Bundles, when);
+        if (phase == Phase.Keys) return _enter(id, s, Phase.Bundles, block.number);
         if (phase == Phase.Bundles) {
             units = _fix(id, s, 0);
             if (s.sets[0] == 0) return units + _abort(id, s, "no complete data owner", when);
-            return units + _enter(id, s, Phase.Upload, when);
+            return units + _enter(id, s, Phase.Upload, block.number);
         }
         if (phase == Phase.Upload) {
-            s.windowStart = uint32(when);
-            return _enter(id, s, Phase.Delivered, when);
+            s.windowStart = uint32(block.number);
+            return _enter(id, s, Phase.Delivered, block.number);
         }
         if (phase == Phase.Delivered) {
             units = _fix(id, s, 1);
             s.closing = uint32(when);
-            return units + _enter(id, s, Phase.Query, when);
+            return units + _enter(id, s, Phase.Query, block.number);
         }
-        return _fix(id, s, 2) + _enter(id, s, Phase.Batch, when);
+        return _fix(id, s, 2) + _enter(id, s, Phase.Batch, block.number);
     }
 
     /// @dev Sets the beacon of the phase, if one is due: in a later block than the one that closed the phase before.

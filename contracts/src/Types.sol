@@ -40,7 +40,7 @@ struct Session {
     bool feesDue; // a batch stands (or "no output"): fees are owed
     // word, word
     uint128 funded;
-    uint128 paid;
+    uint128 paid; // below 2^128, deposits included: there is not that much ether
     uint128 ownerPaid;
     uint256 shareRoots; // bit: has committed its share root
     uint256 uploads; // bit: has committed its upload root
@@ -55,5 +55,4 @@ struct Session {
     mapping(uint256 index => bytes32) uploadRoots;
     mapping(uint256 kindParity => mapping(uint256 seat => uint256)) bitmaps; // kind 2 reuses the words of kind 0
     mapping(address => Account) accounts;
-    mapping(bytes32 peerKey => bool) peerKeys;
 }

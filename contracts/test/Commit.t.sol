@@ -99,14 +99,14 @@ contract CommitTest is MarketBase {
         eq(view_(id).sets[1], (1 << 2) | (1 << 9), "fixed");
     }
 
-    /// @dev The settle window counts from the upload deadline, even if nobody looked at that moment.
+    /// @dev The settle window begins when the poke that ends Upload is mined, however late.
     function testSettleWindowByTime() public {
         uint256 id = started(terms(), IDataMarket.Phase.Upload);
         uint256 deadline = view_(id).deadline;
         mine(deadline + 3 - height);
         market.poke(id);
         isPhase(id, IDataMarket.Phase.Delivered);
-        eq(view_(id).phaseStart, deadline, "starts at the deadline");
-        eq(view_(id).deadline, deadline + 5, "a fifth of 25");
+        eq(view_(id).phaseStart, height, "starts with the poke");
+        eq(view_(id).deadline, height + 5, "a fifth of 25");
     }
 }

@@ -120,10 +120,29 @@ contract FaultsTest is MarketBase {
     /// @dev Without a batch nobody is owed a fee, and nothing can be attested afterwards.
     function testNoAttestationWithoutABatch() public {
         uint256 id = started(terms(), IDataMarket.Phase.Batch);
-        uint256 last = view_(id).deadline + 25;
         expire(id);
         market.poke(id);
-        refuse(id, 1, 0, abi.encodeWithSelector(WindowOver.selector, last));
+        refuse(id, 1, 0, abi.encodeWithSelector(NoBatch.selector));
+        mine(100);
+        refuse(id, 1, 0, abi.encodeWithSelector(NoBatch.selector));
+    }
+
+    /// @dev In a group that is too small to be unmasked nobody sends anything, and nobody forfeits anything.
+    function testSmallGroupsForfeitNothing() public {
+        uint256 id = started(terms(), IDataMarket.Phase.Valid);
+        uint16[] memory order = orderOf(id);
+        uint256 alone = uint256(1) << order[2];
+        uint256 two = (uint256(1) << order[4]) | (uint256(1) << order[5]);
+        postAll(id, 2, alone | two | (uint256(1) << order[6]) | (uint256(1) << order[7]) | (uint256(1) << order[8]));
+        refuse(id, 0, alone, abi.encodeWithSelector(NothingNew.selector));
+        attest(id, 1, alone | two);
+        eq(view_(id).silentOwners, two, "the pair, not the lonely one");
+        eq(BURN.balance, STAKE + 2 * 0.05 ether, "burned");
+        expire(id);
+        market.poke(id);
+        ok(claim(id, market.dataOwnersOf(id)[order[2]]) >= 0.05 ether, "its deposit");
+        claimAll(id);
+        eq(address(market).balance, 0, "all paid");
     }
 
     /// @dev A leaving prover's stake outlives the window in which it can be slashed.

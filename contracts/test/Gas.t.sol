@@ -71,7 +71,7 @@ contract GasTest is MarketBase {
         uint256 passed = Sets.full(view_(id).groupCount);
         attest(id, 1 << 4, 1);
         uint256 gas_ = measure(string.concat("attest", suffix));
-        near(gas_, Gas.attest(Sets.size(quorum(id)), 1) + Gas.SLASH, 30_000);
+        near(gas_, Gas.attest(Sets.size(quorum(id)), 1, view_(id).registered) + Gas.SLASH, 30_000);
         postBatch(id, passed, zeros(passed));
         gas_ = measure(string.concat("postBatch", suffix));
         near(gas_, Gas.batch(Sets.size(quorum(id)), zeros(passed).length, most, 0), 100_000);
@@ -126,7 +126,7 @@ contract GasTest is MarketBase {
         (p.groups, p.groupSize, p.bound) = (16, 16, 65536);
         uint256 id = started(p, IDataMarket.Phase.Batch);
         attest(id, 1, type(uint256).max);
-        near(measure("attest: 256 deposits"), Gas.attest(4, 256) + Gas.SLASH, 100_000);
+        near(measure("attest: 256 deposits"), Gas.attest(4, 256, 256) + Gas.SLASH, 100_000);
     }
 
     /// @dev The dearest rule on the most groups.

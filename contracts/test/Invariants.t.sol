@@ -25,7 +25,7 @@ contract InvariantsTest is Test {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory s = new bytes4[](16);
+        bytes4[] memory s = new bytes4[](17);
         (s[0], s[1], s[2], s[3]) =
         (Handler.open.selector, Handler.pass.selector, Handler.late.selector, Handler.poke.selector);
         (s[4], s[5], s[6], s[7]) =
@@ -33,6 +33,7 @@ contract InvariantsTest is Test {
         (s[8], s[9], s[10]) = (Handler.honest.selector, Handler.nonsense.selector, Handler.receipts.selector);
         (s[11], s[12], s[13]) = (Handler.accuse.selector, Handler.signTwice.selector, Handler.acknowledge.selector);
         (s[14], s[15]) = (Handler.take.selector, Handler.restock.selector);
+        s[16] = Handler.jump.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(_h), s);
     }

@@ -161,7 +161,7 @@ contract MoneyTest is MarketBase {
         uint256 units = credits / 2 gwei;
         uint256 expected = 12 * (Gas.REGISTER + Gas.COMMIT_SHARES + Gas.COMMIT_UPLOAD + Gas.GROUPS_EACH) + Gas.GROUPS
             + 5 * (3 * Gas.BITMAP + Gas.DRAW) + 3 * (Gas.BEACON + Gas.POKE + Gas.fix(5)) + 9 * Gas.CLOSE
-            + Gas.batch(4, 6, 12, 0) + 2 * Gas.attest(4, 1) + Gas.SLASH;
+            + Gas.batch(4, 6, 12, 0) + 2 * Gas.attest(4, 1, 12) + Gas.SLASH;
         eq(units, expected, "every call once, two of three attestations");
     }
 

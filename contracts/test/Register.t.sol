@@ -29,10 +29,8 @@ contract RegisterTest is MarketBase {
     function testRefused() public {
         uint256 id = started(terms(), IDataMarket.Phase.Register);
         address who = join(id, 0);
-        bytes32 taken = keccak256(abi.encode("peer", who));
         tryRegister(id, who, 0.05 ether, "p", abi.encodeWithSelector(AlreadyRegistered.selector, who));
         who = dataOwner(1);
-        tryRegister(id, who, 0.05 ether, taken, abi.encodeWithSelector(PeerKeyUsed.selector, taken));
         tryRegister(
             id, who, 0.05 ether - 1, "p", abi.encodeWithSelector(WrongValue.selector, 0.05 ether - 1, 0.05 ether)
         );

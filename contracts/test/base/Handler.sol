@@ -54,6 +54,13 @@ contract Handler is MarketBase {
         if (phase(id) < IDataMarket.Phase.Finished) expire(id);
     }
 
+    /// @dev Any jump, and a poke that comes however late.
+    function jump(uint256 seed) public {
+        uint256 id = pick(seed);
+        mine(1 + (seed >> 16) % 40);
+        market.poke(id);
+    }
+
     function poke(uint256 seed) public {
         uint256 id = pick(seed);
         mine(1);
@@ -233,9 +240,11 @@ contract Handler is MarketBase {
     /// @dev Time runs out and everybody claims, in any order.
     function end(uint256 seed) public {
         vm.roll(height);
-        mine(500);
         for (uint256 id = 1; id <= market.sessionCount(); ++id) {
-            market.poke(id);
+            while (phase(id) < IDataMarket.Phase.Finished) {
+                mine(500);
+                market.poke(id);
+            }
             address[] memory who = everybody(id);
             for (uint256 i = 0; i < who.length; ++i) {
                 address one = who[(i + seed) % who.length];
