@@ -44,6 +44,30 @@ contract RegisterTest is MarketBase {
         tryRegister(id, who, 0.05 ether, "p", "");
     }
 
+    /// @dev Nobody can keep a key out by registering it first.
+    function testPeerKeysNeedNotBeUnique() public {
+        uint256 id = started(terms(), IDataMarket.Phase.Register);
+        bytes32[] memory none;
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(dataOwner(i));
+            market.register{value: 0.05 ether}(id, "the same", "keys", none);
+        }
+        eq(view_(id).registered, 2, "both");
+    }
+
+    /// @dev Deposits far beyond all ether there is: sums of 256 bits hold them, and everybody gets them back.
+    function testHugeDeposits() public {
+        IDataMarket.Params memory p = terms();
+        p.deposit = 2 ** 120;
+        for (uint256 i = 0; i < 12; ++i) {
+            vm.deal(dataOwner(i), 2 ** 121);
+        }
+        uint256 id = started(p, IDataMarket.Phase.Finished);
+        uint256 held = address(market).balance;
+        eq(view_(id).escrow, held, "held");
+        eq(claimAll(id), held, "all");
+    }
+
     function testWrongPhase() public {
         uint256 id = create(terms());
         bytes memory why =
