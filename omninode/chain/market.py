@@ -214,11 +214,17 @@ class Market:
 
     async def history(self, session: int, first: int | None = None, last: int | None = None) -> list[RawEvent]:
         """Every event of one session between two blocks (default: deployment and latest), typed or not."""
+        return [e for log in await self._logs_of(session, first, last) if (e := self.raw(log)) is not None]
+
+    async def session_events(self, session: int) -> list[ev.ChainEvent]:
+        """Everything typed that ever happened in one session, in order; [] for one that does not exist."""
+        return [e for log in await self._logs_of(session) if (e := await self.decode(log)) is not None]
+
+    async def _logs_of(self, session: int, first: int | None = None, last: int | None = None) -> list[Log]:
         low = self.start_block if first is None else first
         high = await self.client.block_number() if last is None else last
         topics = [None, "0x" + session.to_bytes(32, "big").hex()]
-        logs = await self.client.logs([self.address], low, high, topics)
-        return [event for log in logs if (event := self.raw(log)) is not None]
+        return await self.client.logs([self.address], low, high, topics)
 
 
 Head = tuple[int, int]

@@ -94,10 +94,7 @@ def _wait_ready(root: Path) -> None:
 
 
 def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    """Whether the chain of a cluster runs."""
+    from omninode.cluster.processes import runs
+
+    return runs(pid, "anvil")

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 PR_SET_PDEATHSIG = 1
 STOP_GRACE_S = 20.0
 
@@ -46,6 +48,15 @@ def node_environment(threads: int = 1) -> dict[str, str]:
     return env
 
 
+def runs(pid: int, word: str) -> bool:
+    """Whether this process is alive and has ``word`` in its command line: a pid left in a file may be another's now."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and any(word in part for part in process.cmdline())
+    except psutil.Error:  # gone, or somebody else's
+        return False
+
+
 @dataclass
 class NodeProcess:
     """One daemon. module: what `python -m` runs ("omninode" itself, or a hostile stand-in of the demo)."""
@@ -71,10 +82,9 @@ class NodeProcess:
             return self.process.pid if self.process.poll() is None else None
         try:
             pid = int((self.directory / "node.pid").read_text())
-            os.kill(pid, 0)
         except (OSError, ValueError):
             return None
-        return pid
+        return pid if runs(pid, str(self.config)) else None
 
     def start(self) -> None:
         """Start the daemon in the background; its output goes to node.log."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from omninode.errors import RefusedError, UsageError
 from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.view import SessionView
 
 if TYPE_CHECKING:
     from omninode.roles.services import Services
     from omninode.roles.sessions import Role, Sessions
-    from protocols.sessions.view import SessionView
 
 
 class ControlVerbs:
@@ -30,13 +30,13 @@ class ControlVerbs:
             case "session_list":
                 return {"sessions": [summary(view) for view in self._sessions.chain.views.values()]}
             case "session_show":
-                return self.show(_number(args))
+                return await self.show(_number(args))
             case "session_create":
                 return await self.create(args)
             case "session_verify":
                 from omninode.roles.verify import verify_session
 
-                return await verify_session(self._services, self._view(_number(args)))
+                return await verify_session(self._services, await self._view(_number(args)))
         raise UsageError(f"unknown verb {verb!r}", "see omninode --help")
 
     async def status(self) -> dict[str, Any]:
@@ -63,9 +63,9 @@ class ControlVerbs:
             result["refusals"] = {str(k): v for k, v in data_owner.refusals.items()}  # type: ignore[attr-defined]
         return result
 
-    def show(self, session: int) -> dict[str, Any]:
+    async def show(self, session: int) -> dict[str, Any]:
         """Everything this node knows about one session."""
-        view = self._view(session)
+        view = await self._view(session)
         driver = self._sessions.drivers.get(session)
         ours = driver.machine.status() if driver is not None and hasattr(driver, "machine") else None
         if ours is None:
@@ -80,16 +80,21 @@ class ControlVerbs:
         created: dict[str, Any] = await owner.create_session(args)  # type: ignore[attr-defined]
         return created
 
-    def _view(self, session: int) -> SessionView:
+    async def _view(self, session: int) -> SessionView:
+        """The session as we followed it; one that ended before our last start is read from the chain again."""
         view = self._sessions.chain.views.get(session)
         if view is None or view.params is None:
+            view = SessionView(session)
+            for event in await self._services.market.session_events(session):
+                view.apply(event)
+        if view.params is None:
             raise RefusedError(f"no session {session} is known here", "omninode session list shows what there is")
         return view
 
 
 def _number(args: dict[str, Any]) -> int:
     session = args.get("session")
-    if not isinstance(session, int):
+    if not isinstance(session, int) or not 0 < session < 2**64:
         raise UsageError("which session?", "give its number")
     return session
 
