@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from omninode.roles.driver import Machine
+from omninode.roles.machine import Machine
 from protocols.fields import goldilocks as gl
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Phase

@@ -14,7 +14,8 @@ from omninode.learning.document import SessionDocument, training_seed
 from omninode.learning.service import TrainingFailed
 from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
-from omninode.roles.driver import Machine, SessionDriver
+from omninode.roles.driver import SessionDriver
+from omninode.roles.machine import Machine
 from omninode.store.blobs import BlobError
 from protocols.sessions.data_owner import DataOwnerMachine
 from protocols.sessions.params import Phase

@@ -7,26 +7,26 @@ crash the journal is replayed into a fresh machine, which gives the same effects
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import trio
 
-from omninode.errors import SafetyError, StoreError
-from omninode.net.errors import NetError, PeerRefused
+from omninode.errors import SafetyError
+from omninode.net.errors import PeerRefused
+from omninode.roles.delivery import PATIENT_RULES, deliver
 from omninode.roles.directory import peer_of, takes_part
 from omninode.roles.events_codec import pack_events, unpack_events
+from omninode.roles.machine import Block, Item, Machine, Rollback
+from omninode.roles.replay import Heard, without_rolled_back
 from omninode.roles.transact import transact
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions.events import ChainEvent
 from protocols.sessions.params import Phase
-from protocols.sessions.view import SessionView
 from protocols.wire import codec
 from protocols.wire.context import Context
 from protocols.wire.messages import Announcement, Message
@@ -36,45 +36,9 @@ if TYPE_CHECKING:
 
     from omninode.roles.services import Services
 
-SESSION_PROTOCOL = "/omninode/session/1"
-SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the session is over
-PATIENT_RULES = frozenset({"too-early", "not-ready"})  # the receiver is behind us on the chain
-FINAL_RULES = frozenset({"session-over", "late"})  # said again after a restart, when its time is over
-NET_RULES = frozenset({"busy", "internal-error", "unknown-protocol"})  # it is loaded or starting: nobody's fault
-MAX_JOURNALED = 2000  # different messages of one sender in one session
 DECODE_INLINE = 64 << 10  # bytes; larger messages are decoded in a thread
-MAX_REFUSALS = 6
 ANNOUNCE_AGAIN_S = 6.0
 LINGER_BLOCKS = 5  # blocks after the end in which the claim may still be on its way
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """A block with its events of this session, or without: then it is a tick."""
-
-    number: int
-    events: list[ChainEvent]
-
-
-@dataclass(frozen=True, slots=True)
-class _Rollback:
-    """The chain dropped everything after ``block``."""
-
-    block: int
-
-
-_Item = _Block | _Rollback | Announcement
-
-
-class Machine(Protocol):
-    """What every machine of protocols.sessions offers."""
-
-    @property
-    def view(self) -> SessionView: ...
-    def chain(self, event: ChainEvent) -> list[fx.Effect]: ...
-    def receive(self, message: Message) -> list[fx.Effect]: ...
-    def tick(self, block: int) -> list[fx.Effect]: ...
-    def status(self) -> dict[str, Any]: ...
 
 
 class SessionDriver:
@@ -92,7 +56,7 @@ class SessionDriver:
     ) -> None:
         self.role, self.context, self.session = role, context, context.session
         self.log = services.log.bind(session=context.session, role=role)
-        self._services, self._make, self._on_train, self._after = services, make_machine, on_train, after
+        self.services, self._make, self._on_train, self._after = services, make_machine, on_train, after
         self.machine: Machine
         self.nursery: trio.Nursery
         self._lock = trio.Lock()
@@ -100,12 +64,12 @@ class SessionDriver:
         self._ready = trio.Event()
         self._restart = trio.Event()
         self._poison: SafetyError | None = None
-        self._inbox: deque[_Item] = deque()
+        self._inbox: deque[Item] = deque()
         self._news = trio.Event()
         self._last_block = 0
         self._unconfirmed: deque[bytes] | None = None  # journaled blocks of an earlier run, not yet seen again
         self._deferred: list[bytes] = []  # messages that a reorganisation made early
-        self._heard: dict[bytes, set[bytes]] = {}  # digests of journaled messages by sender
+        self._heard = Heard()
         self._ended_at = 0
         self._busy = 0  # transactions under way
         self._working = 0  # pieces of the role's own work under way
@@ -115,23 +79,23 @@ class SessionDriver:
 
     def push_block(self, block: int, events: list[ChainEvent]) -> None:
         """Queue a block (also an empty one: it is a tick). Blocks already journaled are skipped."""
-        self._push(_Block(block, events))
+        self._push(Block(block, events))
 
     def roll_back(self, block: int) -> None:
         """The chain dropped everything after ``block``. Queued like a block: what lies before it is still handled."""
-        self._push(_Rollback(block))
+        self._push(Rollback(block))
 
     def hear(self, message: Announcement) -> None:
         """Queue a checked announcement of this session."""
         self._push(message)
 
-    def _push(self, item: _Item) -> None:
+    def _push(self, item: Item) -> None:
         self._inbox.append(item)
         self._news.set()
 
     def most_bytes(self, peer_key: bytes) -> int:
         """The largest message that this peer may send in this session, 0 for a stranger."""
-        return self._limits().largest if self._ready.is_set() and takes_part(self.machine.view, peer_key) else 0
+        return self.limits().largest if self._ready.is_set() and takes_part(self.machine.view, peer_key) else 0
 
     async def on_message(self, peer_key: bytes, data: bytes) -> bytes:
         """A message from a peer. Returns the reply's bytes (empty: acknowledged). Raises RemoteProtocolError.
@@ -158,8 +122,8 @@ class SessionDriver:
 
     async def _decode(self, data: bytes) -> Message:
         if len(data) <= DECODE_INLINE:
-            return codec.decode(data, self.context, self._limits())
-        return await trio.to_thread.run_sync(codec.decode, data, self.context, self._limits())
+            return codec.decode(data, self.context, self.limits())
+        return await trio.to_thread.run_sync(codec.decode, data, self.context, self.limits())
 
     async def _announced(self, message: Announcement) -> None:
         """A fault in an announcement is logged here: gossip has no one to answer to."""
@@ -168,7 +132,7 @@ class SessionDriver:
             await self._feed("message", data, partial(self.machine.receive, message))
         except RemoteProtocolError as error:
             if error.rule not in PATIENT_RULES:
-                self._blame(fx.Blame(message.sender, error.rule, error.detail))
+                self.blame(fx.Blame(message.sender, error.rule, error.detail))
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -212,7 +176,7 @@ class SessionDriver:
             if self._poison is not None:
                 raise self._poison
         state = {"done": True, **self.machine.status()}
-        await trio.to_thread.run_sync(self._services.store.set_state, self.session, self.role, state)
+        await trio.to_thread.run_sync(self.services.store.set_state, self.session, self.role, state)
 
     @staticmethod
     async def _stop_when(event: trio.Event, nursery: trio.Nursery) -> None:
@@ -221,15 +185,15 @@ class SessionDriver:
 
     async def _replay(self) -> None:
         """Rebuild the machine from its journal, then let all its effects out once more."""
-        store = self._services.store
-        fresh = self._services.new_seed()
+        store = self.services.store
+        fresh = self.services.new_seed()
         seed = await trio.to_thread.run_sync(store.begin, self.session, self.role, fresh)
         entries = without_rolled_back(await trio.to_thread.run_sync(store.inputs, self.session, self.role))
         if self._unconfirmed is None:  # first run of this process: the chain will be read again from the creation
             self._unconfirmed = deque(payload for kind, payload in entries if kind == "chain")
         self._last_block = 0
         self._has_update = False
-        self._deferred, self._heard = [], {}
+        self._deferred, self._heard = [], Heard()
         effects = await trio.to_thread.run_sync(self._replay_all, seed, entries)
         self._ready.set()
         self._dispatch(effects)
@@ -255,26 +219,13 @@ class SessionDriver:
 
     def _replay_message(self, payload: bytes) -> list[fx.Effect]:
         """After a reorganisation a message may come before what it depends on: it is kept until that is there."""
-        self._note_heard(payload)
+        self._heard.note(payload)
         try:
-            return self.machine.receive(codec.decode(payload, self.context, self._limits()))
+            return self.machine.receive(codec.decode(payload, self.context, self.limits()))
         except RemoteProtocolError as error:
             self.log.info("journaled_message_deferred", rule=error.rule, sender=error.peer)
             self._deferred.append(payload)
             return []
-
-    def _is_new(self, data: bytes) -> bool:
-        """Whether these bytes are not journaled yet. RemoteProtocolError where one sender fills our journal."""
-        sender = codec.peek_sender(data)
-        heard = self._heard.get(sender, ())
-        if hashlib.sha256(data).digest() in heard:
-            return False
-        if len(heard) >= MAX_JOURNALED:
-            raise RemoteProtocolError("too-many", sender.hex(), f"more than {MAX_JOURNALED} messages in one session")
-        return True
-
-    def _note_heard(self, data: bytes) -> None:
-        self._heard.setdefault(codec.peek_sender(data), set()).add(hashlib.sha256(data).digest())
 
     async def _consume(self) -> None:
         """Take the queue item by item; an item leaves it only when it is done, so that no restart loses one."""
@@ -284,13 +235,13 @@ class SessionDriver:
                 await self._news.wait()
             item = self._inbox[0]
             match item:
-                case _Block(number=number, events=events):
+                case Block(number=number, events=events):
                     await self._on_block(number, events)
-                case _Rollback(block=block):
+                case Rollback(block=block):
                     await self._drop_after(block)
                 case _:
                     await self._announced(item)
-            if self._restart.is_set() and isinstance(item, _Block):
+            if self._restart.is_set() and isinstance(item, Block):
                 await trio.sleep_forever()  # the journal disagreed: the item is looked at again after the restart
             self._inbox.popleft()
             if self._restart.is_set():
@@ -324,7 +275,7 @@ class SessionDriver:
         if self._last_block <= block:
             return
         async with self._lock:
-            store = self._services.store
+            store = self.services.store
             payload = block.to_bytes(8, "big")
             await trio.to_thread.run_sync(store.append, self.session, self.role, "rollback", payload)
             self._ready = trio.Event()
@@ -366,13 +317,13 @@ class SessionDriver:
         async with self._lock:
             if self._restart.is_set():
                 raise PeerRefused("not-ready", "the chain was reorganised")
-            fresh = kind != "message" or again or self._is_new(payload)
-            effects = await trio.to_thread.run_sync(step, limiter=self._services.compute)
+            fresh = kind != "message" or again or self._heard.is_new(payload)
+            effects = await trio.to_thread.run_sync(step, limiter=self.services.compute)
             if fresh and (kind != "tick" or effects):
-                store = self._services.store
+                store = self.services.store
                 await trio.to_thread.run_sync(store.append, self.session, self.role, kind, payload)
             if kind == "message":
-                self._note_heard(payload)
+                self._heard.note(payload)
             try:
                 self._dispatch(effects)
             except SafetyError as error:
@@ -400,9 +351,9 @@ class SessionDriver:
         for effect in effects:
             match effect:
                 case fx.Remember(key=key, value=value):
-                    self._services.store.record_once(self.session, f"{self.role}/{key}", value)
+                    self.services.store.record_once(self.session, f"{self.role}/{key}", value)
                 case fx.Send(to=to, message=message):
-                    self.nursery.start_soon(self._deliver, to, message)
+                    self.nursery.start_soon(deliver, self, to, message)
                 case fx.Publish(message=message):
                     self.nursery.start_soon(self._publish, message)
                 case fx.Transact():
@@ -411,18 +362,20 @@ class SessionDriver:
                     if not self._has_update:
                         self.nursery.start_soon(self._train)
                 case fx.Blame():
-                    self._blame(effect)
+                    self.blame(effect)
                 case fx.Note(name=name, fields=fields):
-                    self._services.events.write(name, session=self.session, role=self.role, **dict(fields))
+                    self.services.events.write(name, session=self.session, role=self.role, **dict(fields))
                     self.log.info(name, **dict(fields))
 
-    def _blame(self, effect: fx.Blame) -> None:
-        self._services.events.blame(self.session, effect.peer, effect.rule, effect.detail)
+    def blame(self, effect: fx.Blame) -> None:
+        """Log and count a peer's fault."""
+        self.services.events.blame(self.session, effect.peer, effect.rule, effect.detail)
         self.log.warning("peer_fault", peer=effect.peer.hex(), rule=effect.rule, detail=effect.detail)
 
     # -- acting -----------------------------------------------------------------------------------------------------
 
-    def _limits(self) -> codec.Limits:
+    def limits(self) -> codec.Limits:
+        """How large the messages of this session may be."""
         params = self.machine.view.params
         return codec.limits_for(params) if params is not None else codec.Limits.generous()
 
@@ -430,70 +383,12 @@ class SessionDriver:
         if not isinstance(message, Announcement):
             raise LocalProtocolError("only announcements are gossiped")
         while self.machine.view.phase <= Phase.BUNDLES:  # gossip may lose it: say it again until it is of no use
-            await self._services.directory.announce(message, self.session)
+            await self.services.directory.announce(message, self.session)
             await trio.sleep(ANNOUNCE_AGAIN_S)
 
     async def _transact(self, effect: fx.Transact) -> None:
         self._busy += 1
         try:
-            await transact(self._services, self.log, self.role, self.session, effect, lambda: self.machine.view.phase)
+            await transact(self.services, self.log, self.role, self.session, effect, lambda: self.machine.view.phase)
         finally:
             self._busy -= 1
-
-    async def _deliver(self, to: bytes, message: Message) -> None:
-        """Until acknowledged, refused for good, or the session is over (then the nursery ends us)."""
-        data = codec.encode(message, self.context)
-        delay, refusals = 0.2, 0
-        while True:
-            peer = peer_of(self.machine.view, to)
-            if peer is None:
-                raise LocalProtocolError(f"message for a stranger: {to.hex()}")
-            try:
-                reply = await self._services.net.request(
-                    peer, SESSION_PROTOCOL, data, deadline=SEND_DEADLINE, max_reply=self._limits().largest
-                )
-            except PeerRefused as error:
-                if error.rule in FINAL_RULES:
-                    return
-                refusals += error.rule not in PATIENT_RULES | NET_RULES
-                if refusals >= MAX_REFUSALS:
-                    kind = type(message).__name__
-                    self.log.warning("message_refused", to=to.hex(), kind=kind, rule=error.rule, detail=error.detail)
-                    return
-            except NetError as error:
-                self.log.debug("send_failed", to=to.hex(), kind=type(message).__name__, error=str(error))
-            else:
-                if reply:
-                    await self._on_reply(to, peer, reply)
-                return
-            await trio.sleep(delay)
-            delay = min(delay * 1.6, 3.0)
-
-    async def _on_reply(self, to: bytes, peer: bytes, reply: bytes) -> None:
-        """A reply is a message like any other, but its fault is only logged: nobody waits for our answer."""
-        try:
-            await self.on_message(peer, reply)
-        except RemoteProtocolError as error:
-            self._blame(fx.Blame(to, error.rule, error.detail))
-        except PeerRefused as error:
-            self.log.info("reply_too_early", peer=to.hex(), rule=error.rule)
-        except (StoreError, trio.Cancelled):
-            raise
-        except Exception as error:  # our defect, met on their words: as for requests, it must not end the session
-            self.log.error("reply_failed", peer=to.hex(), exc_info=error)
-
-
-def without_rolled_back(entries: list[tuple[int, str, bytes]]) -> list[tuple[str, bytes]]:
-    """Journal entries in order, without chain blocks and ticks that a later rollback took back."""
-    kept: list[tuple[str, bytes]] = []
-    for _, kind, payload in entries:
-        if kind == "rollback":
-            limit = int.from_bytes(payload, "big")
-            kept = [(k, p) for k, p in kept if k not in ("chain", "tick") or _block_of(k, p) <= limit]
-        else:
-            kept.append((kind, payload))
-    return kept
-
-
-def _block_of(kind: str, payload: bytes) -> int:
-    return unpack_events(payload)[0] if kind == "chain" else int.from_bytes(payload, "big")

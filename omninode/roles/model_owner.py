@@ -10,7 +10,8 @@ import trio
 
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
-from omninode.roles.driver import Machine, SessionDriver
+from omninode.roles.driver import SessionDriver
+from omninode.roles.machine import Machine
 from omninode.roles.owner_model import OwnerModel
 from protocols.selection import rules
 from protocols.sessions.limits import check_params

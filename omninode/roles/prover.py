@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from omninode.chain.errors import ChainError
-from omninode.roles.driver import Machine, SessionDriver
+from omninode.roles.driver import SessionDriver
+from omninode.roles.machine import Machine
 from protocols.sessions.params import Phase
 from protocols.sessions.prover import ProverMachine
 

@@ -10,7 +10,8 @@ import trio
 from omninode.errors import SafetyError, StoreError, cause_of
 from omninode.net.errors import PeerRefused
 from omninode.roles.chainlog import ChainLog
-from omninode.roles.driver import SESSION_PROTOCOL, SessionDriver
+from omninode.roles.delivery import SESSION_PROTOCOL
+from omninode.roles.driver import SessionDriver
 from omninode.roles.transact import transact
 from protocols.errors import RemoteProtocolError
 from protocols.sessions.effects import Transact

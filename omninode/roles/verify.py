@@ -10,8 +10,8 @@ from omninode.chain.abi import decode_list
 from omninode.chain.errors import ChainError
 from omninode.chain.wallet import recover
 from omninode.errors import RefusedError
-from omninode.roles.driver import without_rolled_back
 from omninode.roles.events_codec import unpack_events
+from omninode.roles.replay import without_rolled_back
 from protocols.errors import ProtocolError
 from protocols.gram.distances import from_upper
 from protocols.selection import rules

@@ -18,8 +18,8 @@ from omninode.learning import data
 from omninode.learning.document import SessionDocument, training_seed
 from omninode.learning.presets import PRESETS, Preset
 from omninode.learning.simulate import OWNER, Options, Plan, Run, simulate
-from omninode.roles.driver import without_rolled_back
 from omninode.roles.events_codec import unpack_events
+from omninode.roles.replay import without_rolled_back
 from omninode.store.blobs import FileBlobStore
 from omninode.store.db import Store
 from protocols.sessions.params import Bitmap

@@ -27,8 +27,8 @@ from omninode.net.keys import key_of
 from omninode.net.limits import Limits
 from omninode.net.service import Network
 from omninode.net.wire import HEADER
+from omninode.roles.delivery import SESSION_PROTOCOL
 from omninode.roles.directory import TOPIC
-from omninode.roles.driver import SESSION_PROTOCOL
 from omninode.store.keys import load_or_create
 from protocols.sessions.params import Bitmap, Phase
 from protocols.wire import codec, eip712

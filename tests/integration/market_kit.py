@@ -37,8 +37,8 @@ from omninode.demo.watch import ChainWatch
 from omninode.errors import NotRunningError, OmninodeError
 from omninode.learning import data as local_data
 from omninode.learning.presets import DIGITS
-from omninode.roles.driver import without_rolled_back
 from omninode.roles.events_codec import unpack_events
+from omninode.roles.replay import without_rolled_back
 from omninode.store.db import DATABASE, Store
 from protocols.sessions.owner import Output, OwnerMachine
 from protocols.sessions.params import Phase

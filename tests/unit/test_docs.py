@@ -18,7 +18,7 @@ from omninode.config_values import format_value, format_wei
 from omninode.errors import Exit
 from omninode.net import blobs, exchange
 from omninode.net.wire import FAILED, HEADER, OK, REFUSED
-from omninode.roles import directory, driver
+from omninode.roles import delivery, directory
 from protocols.sessions.params import Phase
 from protocols.wire import codec, fields
 from protocols.wire.limits import Limits
@@ -124,7 +124,7 @@ def test_every_named_limit_is_explained() -> None:
     assert all(isinstance(Limits.generous().number(name), int) for name in explained - {"limit"})
 
 
-@pytest.mark.parametrize("protocol", [driver.SESSION_PROTOCOL, blobs.PROTOCOL, exchange.PROTOCOL, directory.TOPIC])
+@pytest.mark.parametrize("protocol", [delivery.SESSION_PROTOCOL, blobs.PROTOCOL, exchange.PROTOCOL, directory.TOPIC])
 def test_protocols_and_topics_are_named(protocol: str) -> None:
     assert f"`{protocol}`" in page("wire.md")
 
@@ -201,7 +201,7 @@ def test_every_rule_has_a_consequence() -> None:
 
 
 def test_patient_rules_are_retried() -> None:
-    for rule in driver.PATIENT_RULES & rules_in_doc().keys():
+    for rule in delivery.PATIENT_RULES & rules_in_doc().keys():
         assert rules_in_doc()[rule] == "RETRY", rule
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from omninode.roles.chainlog import ChainLog
-from omninode.roles.driver import without_rolled_back
 from omninode.roles.events_codec import pack_events
+from omninode.roles.replay import without_rolled_back
 from protocols.sessions import events as ev
 from protocols.sessions.params import Phase
 

@@ -259,7 +259,7 @@ async def test_the_same_message_again_is_answered_and_not_journaled_again(tmp_pa
 
 
 async def test_one_sender_cannot_fill_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omninode.roles.driver.MAX_JOURNALED", 2)
+    monkeypatch.setattr("omninode.roles.replay.MAX_JOURNALED", 2)
     made = services(tmp_path, FakeNet())
 
     async def test(driver: SessionDriver) -> None:
