@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import tempfile
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ class PeerBook:
     """Addresses of peers in one JSON file, written whole (temporary file, fsync, rename) by ``save``.
 
     path: the file; a missing or damaged one is an empty book. limit: peers kept; the longest unseen goes first,
-    banned peers last, so that a flood of invented peers cannot lift a ban.
+    pinned peers late and banned ones last, so that a flood of invented peers costs no friend and lifts no ban.
     """
 
     def __init__(self, path: Path | str, limit: int = 1024) -> None:
@@ -40,6 +41,7 @@ class PeerBook:
         self.limit = limit
         self.dirty = False
         self._peers: dict[bytes, Entry] = {}
+        self._pinned: OrderedDict[bytes, None] = OrderedDict()
         self._load()
 
     def know(self, peer_key: bytes, addrs: Sequence[str], seen: float, record: bytes = b"") -> bool:
@@ -72,6 +74,13 @@ class PeerBook:
             entry.addrs.remove(addr)
             entry.addrs.insert(0, addr)
             self.dirty = True
+
+    def pin(self, peer_key: bytes) -> None:
+        """Keep this peer while others are dropped: the chain names it. At most half the book; the first pinned go."""
+        self._pinned[peer_key] = None
+        self._pinned.move_to_end(peer_key)
+        while len(self._pinned) > self.limit // 2:
+            self._pinned.popitem(last=False)
 
     def ban(self, peer_key: bytes) -> None:
         """Never dial this peer again, nor let it in."""
@@ -133,7 +142,11 @@ class PeerBook:
 
     def _trim(self) -> None:
         while len(self._peers) > self.limit:
-            del self._peers[min(self._peers, key=lambda k: (self._peers[k].banned, self._peers[k].seen))]
+            del self._peers[min(self._peers, key=self._worth)]
+
+    def _worth(self, key: bytes) -> tuple[bool, bool, float]:
+        entry = self._peers[key]
+        return entry.banned, key in self._pinned, entry.seen
 
     def _load(self) -> None:
         try:

@@ -15,7 +15,7 @@ from omninode.roles.driver import SessionDriver
 from omninode.roles.transact import transact
 from protocols.errors import RemoteProtocolError
 from protocols.sessions.effects import Transact
-from protocols.sessions.events import ChainEvent
+from protocols.sessions.events import ChainEvent, CommitteeDrawn, Registered, SessionCreated
 from protocols.sessions.params import Phase
 from protocols.wire import codec
 from protocols.wire.context import Context
@@ -95,6 +95,9 @@ class Sessions:
             driver.push_block(block, grouped.get(session, []))
         for session in grouped:
             self._ask_roles(session)
+        for event in events:
+            for peer_key in _named_in(event):
+                self._services.net.book.pin(peer_key)
         self.chain.trim()
 
     def _ask_roles(self, session: int) -> None:
@@ -185,3 +188,15 @@ class Sessions:
             for d in self.drivers.values()
             if hasattr(d, "machine")
         ]
+
+
+def _named_in(event: ChainEvent) -> list[bytes]:
+    """Peer keys that the chain binds to a part in a session: their addresses are not to be crowded out of the book."""
+    match event:
+        case SessionCreated(params=params):
+            return [params.owner_peer]
+        case CommitteeDrawn(provers=provers):
+            return [prover.peer_key for prover in provers]
+        case Registered(peer_key=peer_key):
+            return [peer_key]
+    return []

@@ -7,6 +7,7 @@ peer in `status`.
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,10 +22,12 @@ from libp2p.utils import encode_varint_prefixed
 
 from omninode.chain.wallet import Wallet
 from omninode.demo.hostile import order_fault
+from omninode.net import exchange
 from omninode.net.book import PeerBook
 from omninode.net.errors import NetError, PeerRefused
 from omninode.net.keys import key_of
 from omninode.net.limits import Limits
+from omninode.net.records import sign_record
 from omninode.net.service import Network
 from omninode.net.wire import HEADER
 from omninode.roles.delivery import SESSION_PROTOCOL
@@ -171,6 +174,10 @@ async def strange_requests(stranger: Attacker, name: str, session: int, dice: ra
         await stream.write(HEADER.pack(size, 0))
         await until(lambda: faults_of(market, name, stranger.net.peer_key).get("request-size", 0) > 0, "request-size")
         await stream.reset()
+    soon = int(time.time() * 1000) + 300_000
+    for _ in range(50):  # 1,200 peers that do not exist: more than a book holds, and all the latest news
+        records = [sign_record(dice.randbytes(32), soon, ["/ip4/127.0.0.1/tcp/9"]) for _ in range(24)]
+        await stranger.net.request(victim, exchange.PROTOCOL, exchange.pack_records(records), deadline=30)
     faults = faults_of(market, name, stranger.net.peer_key)
     assert {"wrong-sender", "malformed", "wrong-contract", "request-size"} <= faults.keys(), faults
 
@@ -230,7 +237,7 @@ async def as_member(watch: Watching, session: int, path: Path, dice: random.Rand
         for victim in (prover, owner):
             answers = await liar.rules(victim, [data for data in changed + foul if data])
             assert "broken" not in answers and "internal-error" not in answers, answers
-        stolen = codec.encode(Complaint(market.address(OWNER), 0), context)
+        stolen = codec.encode(Complaint(market.address(OWNER), 0, 1, bytes(65)), context)
         assert await liar.says(prover, stolen) == "wrong-sender"
         nursery.cancel_scope.cancel()
     for name in (PROVER, OWNER):
@@ -251,8 +258,8 @@ def inventions(market: LocalMarket, sender: bytes, session: int, dice: random.Ra
     """Well-formed messages that this data owner has no right to, or no reason for."""
     random_bytes = dice.randbytes
     return [
-        Complaint(sender, 0),
-        Complaint(sender, 200),
+        Complaint(sender, 0, 1, random_bytes(65)),
+        Complaint(sender, 200, 201, random_bytes(65)),
         OutputRequest(sender),
         Receipt(sender, market.address(OWNER), random_bytes(32), random_bytes(65)),
         Unmask(sender, 0, (), (), (), (), ()),

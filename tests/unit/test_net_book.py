@@ -67,6 +67,22 @@ def test_the_longest_unseen_go_first_and_bans_stay(tmp_path: Path) -> None:
     assert book.peers() == [bytes([59]) * 32, bytes([58]) * 32]
 
 
+def test_invented_peers_do_not_crowd_out_those_that_the_chain_names(tmp_path: Path) -> None:
+    book = PeerBook(tmp_path / "book", limit=8)
+    for key in (A, B):
+        book.pin(key)
+        book.know(key, [HOME], 1.0)
+    for n in range(10, 60):
+        book.know(bytes([n]) * 32, [HOME], float(n))
+    assert {A, B} < set(book.peers())
+    assert len(book.peers()) == 8
+    for n in range(10, 60):
+        book.pin(bytes([n]) * 32)
+    for n in range(60, 70):
+        book.know(bytes([n]) * 32, [HOME], float(n))
+    assert not {A, B} & set(book.peers())  # pins are bounded too
+
+
 def test_addresses_per_peer_are_bounded_and_the_working_one_is_first(book: PeerBook) -> None:
     book.know(A, [f"/ip4/10.0.0.{n}/tcp/1" for n in range(1, 30)], 1.0)
     assert len(book.addrs(A)) == MAX_ADDRESSES
