@@ -31,6 +31,11 @@ def pytest_report_header() -> str:
     return f"OMNINODE_SEED={SEED}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the market of daemons come last: it starts late, and takes no time from the others."""
+    items.sort(key=lambda item: "whole_market" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> bytes:
     """32 bytes, different per test and per run; the same again under the same ``OMNINODE_SEED``."""

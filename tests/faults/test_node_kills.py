@@ -42,7 +42,7 @@ async def test_provers(local_market: LocalMarket) -> None:
         session = await watch.create()
         record = await watch.phase(session, Phase.REGISTER)
         part = await watch.until_part("data-owner-01", session, lambda part: bool(part.get("receipts")))
-        first = local_market.names[record.view.committee[part["receipts"][0] - 1].address]
+        first = local_market.names[record.view.committee[part["receipts"][0]].address]
         second = next(name for name in local_market.provers if name != first)
         watch.kill(first)
         await watch.back(first)
