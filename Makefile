@@ -7,7 +7,7 @@ PY := .venv/bin/python
 ARGS ?=
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
 
-.PHONY: help setup demo test lint unit contracts bench clean
+.PHONY: help setup demo test lint unit contracts soak bench clean
 
 help:  ## say what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -30,6 +30,9 @@ contracts: setup  ## Foundry tests of the contracts
 
 unit: setup  ## the Python tests; ARGS goes to pytest
 	@$(PY) -m pytest -q $(ARGS)
+
+soak: setup  ## random kills of real daemons, again and again; ARGS goes to pytest
+	@$(PY) -m pytest -q -m soak $(ARGS)
 
 bench: setup  ## measure; writes runs/bench/latest.json
 	@$(PY) -m tests.benchmarks $(ARGS)

@@ -113,6 +113,7 @@ async def test_all_provers_at_once(local_market: LocalMarket) -> None:
         assert record.view.batch.accepted.bit_count() >= 6
 
 
+@pytest.mark.soak
 async def test_random_kills(local_market: LocalMarket, seed: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     """A random node every few seconds, during two sessions. Whatever comes of them, everybody has what is theirs."""
     dice = random.Random(seed)
