@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from omninode.chain.hashing import checksum_address
 from omninode.chain.keystore import LIGHT
 from omninode.chain.wallet import Wallet
 from omninode.cluster.processes import NodeProcess, free_ports
 from omninode.net.keys import peer_id_of
-from omninode.store.keys import load_or_create
+from omninode.store.keys import load_or_create, public_key
 
 if TYPE_CHECKING:
     from omninode.chain.deployment import Deployment
@@ -78,8 +76,7 @@ class LocalCluster:
         ports = dict(zip(provers, free_ports(len(provers)), strict=True))
         bootstrap = []
         for name, port in ports.items():
-            seed = load_or_create(self.root / "nodes" / name / "peer.key")
-            key = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+            key = public_key(load_or_create(self.root / "nodes" / name / "peer.key"))
             bootstrap.append(f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id_of(key)}")
         for plan in self.plans:
             directory = self.root / "nodes" / plan.name
