@@ -191,16 +191,22 @@ class _Transfer:
         self._sources.add(peer)
         send, receive = trio.open_memory_channel[bytes](2)
         missing = self._total - self.writer.size
+        broken: NetError | None = None
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, receive)
                 async with send:
-                    while missing:
-                        data = await self._gather(wire, min(missing, CHUNK))
-                        missing -= len(data)
-                        await send.send(data)
+                    try:
+                        while missing:
+                            data = await self._gather(wire, min(missing, CHUNK))
+                            missing -= len(data)
+                            await send.send(data)
+                    except NetError as error:
+                        broken = error  # what has come is written before another peer is asked for the rest
         except BaseExceptionGroup as group:
             raise only(group) from group
+        if broken is not None:
+            raise broken
 
     async def _gather(self, wire: Wire, size: int) -> bytes:
         """``size`` bytes in one piece: handing every frame to a thread alone costs more than the frame."""
