@@ -97,7 +97,7 @@ async def _posted_batch(services: Services, view: SessionView) -> dict[str, Any]
 
 def _check_signatures(found: Findings, services: Services, view: SessionView, batch: dict[str, Any]) -> None:
     digest = eip712.batch_digest(
-        services.context(view.session), view.sets[Bitmap.VALID], batch["passed"], batch["distances"], batch["digest"]
+        services.context(view.session), view.sets[Bitmap.VALID], batch["passed"], batch["values"], batch["digest"]
     )
     seats = [i for i in range(view.p.committee) if batch["signers"] >> i & 1]
     good = 0
@@ -113,7 +113,7 @@ def _check_signatures(found: Findings, services: Services, view: SessionView, ba
 def _check_selection(found: Findings, view: SessionView, batch: dict[str, Any]) -> None:
     assert view.batch is not None
     passed = [r for r in range(len(view.groups)) if batch["passed"] >> r & 1]
-    distances = from_upper(len(passed), batch["distances"])
+    distances = from_upper(len(passed), batch["values"])
     kept = rules.select(int(view.p.rule), distances, len(view.groups), len(passed), view.p.mu_bps, view.p.m_krum)
     selected = sum(1 << passed[i] for i in kept or ())
     found.add("selection follows from the posted distances", selected == view.batch.selected)

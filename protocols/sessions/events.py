@@ -95,8 +95,27 @@ class UploadCommitted(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceCommitted(ChainEvent):
+    """Mode verified: the root of the owner's shared reference update."""
+
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(ChainEvent):
+    """Mode verified, payout by contribution, together with BatchFinal: per accepted data owner, ascending, its score
+    and the size of its family of copies: score + (copies << 128).
+    """
+
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchFinal(ChainEvent):
-    """passed, selected: bitmaps over groups; accepted: bitmap over data owners (members of U in selected groups)."""
+    """passed, selected: bitmaps over groups; accepted: bitmap over data owners (members of U in selected groups).
+
+    Mode verified: all three are the accepted data owners.
+    """
 
     batch_hash: bytes
     passed: int

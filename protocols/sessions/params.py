@@ -10,6 +10,7 @@ class Mode(IntEnum):
     """How updates are protected and judged (design: ROUNDS)."""
 
     GROUPED = 0
+    VERIFIED = 1
 
 
 class Rule(IntEnum):
@@ -19,6 +20,14 @@ class Rule(IntEnum):
     OUTLIER = 1
     MULTI_KRUM = 2
     M_KRUM = 3
+    TRUST = 4  # mode verified only: inner product with the owner's reference update above 0
+
+
+class Payout(IntEnum):
+    """How the reward is split; the number is what the contract stores."""
+
+    EQUAL = 0
+    CONTRIBUTION = 1  # by score, mode verified only
 
 
 class Phase(IntEnum):
@@ -26,8 +35,8 @@ class Phase(IntEnum):
 
     NONE = 0
     COMMITTEE = 1  # created; waits for the beacon that draws the committee        (paper: Setup)
-    REGISTER = 2  # data owners register                                            (Register)
-    DRAW = 3  # registration closed; waits for the beacon that draws the groups
+    REGISTER = 2  # data owners register; the owner commits its reference update    (Register)
+    DRAW = 3  # registration closed; waits for the beacon that draws the groups      (mode verified: straight to UPLOAD)
     GROUPS = 4  # beacon known; waits for the sorted order
     KEYS = 5  # data owners commit the roots of their key shares                    (Aggregate)
     BUNDLES = 6  # provers post bitmap V
@@ -49,6 +58,12 @@ class Bitmap(IntEnum):
     VALID = 2  # U
 
 
+REFERENCE = 255
+"""Bit and index that stand for the owner's reference update in bitmaps and messages of mode verified."""
+MOST_VERIFIED = 255
+"""Data owners of a session of mode verified, at most: the bit above them is the reference's."""
+
+
 class Beacon(IntEnum):
     """One beacon per purpose and session."""
 
@@ -63,8 +78,10 @@ class SessionParams:
 
     doc_digest: SHA-256 of the session document.  owner, owner_peer: wallet address (20 bytes), ed25519 key (32).
     dimension: length d of an update.  frac_bits: fixed point.  bound: floor(B * 2**frac_bits), L2, integer.
-    group_size N, groups R (as created).  committee n, threshold t.  mu_bps: fraction of corrupted groups in 1/10000.
+    group_size N, groups R (as created; mode verified: N = 1 and R data owners at most).
+    committee n, threshold t.  mu_bps: fraction of corrupted groups in 1/10000.
     m_krum: m of rule M_KRUM, else 0.  reward, prover_fee, deposit: wei.  register/upload/settle_blocks: the windows.
+    payout: how the reward is split.  score_cap: largest score that counts, with CONTRIBUTION, else 0.
     """
 
     doc_digest: bytes
@@ -91,6 +108,13 @@ class SessionParams:
     register_blocks: int
     upload_blocks: int
     settle_blocks: int
+    payout: Payout = Payout.EQUAL
+    score_cap: int = 0
+
+    @property
+    def uses_reference(self) -> bool:
+        """Whether rule or payout refer to the owner's reference update."""
+        return self.rule == Rule.TRUST or self.payout == Payout.CONTRIBUTION
 
 
 def mask_threshold(group_size: int) -> int:

@@ -12,10 +12,10 @@ from protocols.sessions.prover_desk import Desk, bitmap
 from protocols.sessions.prover_products import Products, pairs
 from protocols.sessions.prover_projections import Projections
 from protocols.sessions.prover_turns import Turn
-from protocols.wire.eip712 import batch_digest, distances_hash
+from protocols.wire.eip712 import batch_digest, values_hash
 from protocols.wire.messages import BatchSignature
 
-Statement = tuple[int, int, tuple[int, ...], bytes]  # U, passed, distances, digest
+Statement = tuple[int, int, tuple[int, ...], bytes]  # U, passed, values, digest
 
 
 @dataclass
@@ -41,7 +41,7 @@ class BatchDesk:
         """Another prover's batch. A second, different one is a crime that the contract punishes."""
         desk, point = self.desk, self.desk.prover(message)
         desk.not_before(Phase.BATCH, message)
-        statement = (message.valid_set, message.passed, message.distances, message.digest)
+        statement = (message.valid_set, message.passed, message.values, message.digest)
         if not self._signed_by(statement, message.signature, message.sender):
             raise desk.refuse("bad-signature", message, "batch")
         known, signature = self._signed.setdefault(point, (statement, message.signature))
@@ -52,7 +52,7 @@ class BatchDesk:
 
     def _header(self, statement: Statement) -> tuple[int, int, bytes, bytes]:
         valid_set, passed, flat, digest = statement
-        return valid_set, passed, distances_hash(flat), digest
+        return valid_set, passed, values_hash(flat), digest
 
     def _signed_by(self, statement: Statement, signature: bytes, address: bytes) -> bool:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from protocols.errors import LocalProtocolError
 from protocols.sessions import events as ev
-from protocols.sessions.params import Beacon, Bitmap, Phase, SessionParams
+from protocols.sessions.params import REFERENCE, Beacon, Bitmap, Mode, Phase, SessionParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,10 @@ class Member:
 
 @dataclass
 class SessionView:
-    """State of one session. Lists go by registration index; ``groups[r]`` holds registration indices in drawn order."""
+    """State of one session. Lists go by registration index; ``groups[r]`` holds registration indices in drawn order.
+
+    Mode verified: group k is the data owner registered k-th; ``upload_roots[REFERENCE]`` is the owner's reference.
+    """
 
     session: int
     params: SessionParams | None = None
@@ -37,6 +40,7 @@ class SessionView:
     bitmaps: dict[Bitmap, dict[int, int]] = field(default_factory=dict)
     sets: dict[Bitmap, int] = field(default_factory=dict)
     batch: ev.BatchFinal | None = None
+    scores: tuple[int, ...] = ()
     named_provers: int = 0
     silent_owners: int = 0
     aborted: str | None = None
@@ -57,6 +61,8 @@ class SessionView:
                 self.params = params
             case ev.PhaseChanged(phase=phase, deadline=deadline, block=block):
                 self.phase, self.deadline, self.phase_block = phase, deadline, block
+                if phase == Phase.UPLOAD and self.p.mode == Mode.VERIFIED:
+                    self.groups = [[member.index] for member in self.members]
             case ev.BeaconSet(purpose=purpose, value=value):
                 self._beacon(purpose, value)
             case ev.CommitteeDrawn(provers=provers):
@@ -73,6 +79,10 @@ class SessionView:
                 self.bitmaps.setdefault(kind, {})[prover] = bits
             case ev.SetFixed(kind=kind, bits=bits):
                 self.sets[kind] = bits
+            case ev.ReferenceCommitted(root=root):
+                self.upload_roots[REFERENCE] = root
+            case ev.Scored(values=values):
+                self.scores = values
             case ev.BatchFinal():
                 self.batch = event
             case ev.Attested(provers=provers, data_owners=owners):
@@ -91,6 +101,18 @@ class SessionView:
     def member_of(self, address: bytes) -> Member | None:
         """The data owner with this wallet, if registered."""
         return next((m for m in self.members if m.address == address), None)
+
+    def uploader_of(self, address: bytes) -> int | None:
+        """Index under which this wallet uploads: a data owner's, or REFERENCE for the owner of a verified session."""
+        member = self.member_of(address)
+        if member is not None:
+            return member.index
+        verified = self.params is not None and self.params.mode == Mode.VERIFIED
+        return REFERENCE if verified and address == self.p.owner else None
+
+    def uploader(self, index: int) -> bytes:
+        """The wallet that uploads under this index; inverse of ``uploader_of``."""
+        return self.p.owner if index == REFERENCE and self.p.mode == Mode.VERIFIED else self.members[index].address
 
     def prover_index(self, address: bytes) -> int | None:
         """Committee index of this wallet (its evaluation point less 1), if it is in the committee."""

@@ -139,7 +139,7 @@ def decode(data: bytes, context: Context, limits: Limits) -> Message:
 
 def _unpack(data: bytes, limits: Limits) -> dict[str, Any]:
     """The MessagePack map, with every length bounded by what is there."""
-    most = max(limits.owners, limits.group, limits.number("pairs"), limits.committee, 64)
+    most = max(limits.owners, limits.group, limits.number("judged"), limits.committee, 64)
     try:
         entries = msgpack.unpackb(data, raw=False, strict_map_key=True, max_str_len=256, max_bin_len=len(data),
                                   max_array_len=most, max_map_len=32, max_ext_len=0)  # fmt: skip

@@ -11,7 +11,7 @@ from protocols.wire.messages import Announcement
 
 _DOMAIN = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _RECEIPT = keccak(b"Receipt(uint256 session,address dataOwner,bytes32 root,uint256 prover)")
-_BATCH = keccak(b"Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)")
+_BATCH = keccak(b"Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 valuesHash,bytes32 digest)")
 _ATTESTATION = keccak(b"Attestation(uint256 session,uint256 provers,uint256 dataOwners)")
 _NAME, _VERSION = keccak(b"omninode"), keccak(b"1")
 
@@ -43,19 +43,22 @@ def receipt_digest(context: Context, data_owner: bytes, root: bytes, prover_inde
     return _digest(context, _struct(_RECEIPT, context.session, data_owner, root, prover_index))
 
 
-def distances_hash(distances: Sequence[int]) -> bytes:
-    """keccak256(abi.encodePacked(uint256[] distances))."""
-    return keccak(b"".join(_word(distance) for distance in distances))
+def values_hash(values: Sequence[int]) -> bytes:
+    """keccak256(abi.encodePacked(uint256[] values))."""
+    return keccak(b"".join(_word(value) for value in values))
 
 
-def batch_struct(context: Context, valid_set: int, passed: int, distances: Sequence[int], digest: bytes) -> bytes:
+def batch_struct(context: Context, valid_set: int, passed: int, values: Sequence[int], digest: bytes) -> bytes:
     """The EIP-712 struct hash of a batch: what the contract keeps as ``batchHash``."""
-    return _struct(_BATCH, context.session, valid_set, passed, distances_hash(distances), digest)
+    return _struct(_BATCH, context.session, valid_set, passed, values_hash(values), digest)
 
 
-def batch_digest(context: Context, valid_set: int, passed: int, distances: Sequence[int], digest: bytes) -> bytes:
-    """What provers sign for a batch. valid_set, passed: bitmaps.  distances: upper triangle over the passed groups."""
-    return _digest(context, batch_struct(context, valid_set, passed, distances, digest))
+def batch_digest(context: Context, valid_set: int, passed: int, values: Sequence[int], digest: bytes) -> bytes:
+    """What provers sign for a batch. valid_set, passed: bitmaps.
+
+    values: upper triangle of distances over the passed groups (mode verified: scores of the accepted data owners).
+    """
+    return _digest(context, batch_struct(context, valid_set, passed, values, digest))
 
 
 def attestation_digest(context: Context, provers: int, data_owners: int) -> bytes:

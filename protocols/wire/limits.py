@@ -9,7 +9,7 @@ from functools import lru_cache
 from protocols.secagg.seal import SEAL_OVERHEAD
 from protocols.secagg.shares import max_bundle_bytes
 from protocols.secagg.upload import BLIND_BYTES, piece_bytes
-from protocols.sessions.params import SessionParams
+from protocols.sessions.params import REFERENCE, Mode, SessionParams
 from protocols.wire.specs import SPECS, most_bytes
 
 _PROJECTIONS = 64
@@ -17,18 +17,24 @@ _PROJECTIONS = 64
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """dimension: d.  owners: data owners of the session.  group: largest group.  groups: R.  committee: n."""
+    """dimension: d.  owners: data owners of the session.  group: largest group.  groups: R.  committee: n.
+
+    Mode verified: share: elements of a share vector with bits, proofs and pad.  verifier: elements of a verifier
+    message.  Both 0 in mode grouped.
+    """
 
     dimension: int
     owners: int
     group: int
     groups: int
     committee: int
+    share: int = 0
+    verifier: int = 0
 
     @classmethod
     def generous(cls) -> Limits:
         """What any session may have; for messages that arrive before its numbers are known."""
-        return cls(dimension=1 << 24, owners=256, group=63, groups=16, committee=16)
+        return cls(dimension=1 << 24, owners=256, group=63, groups=16, committee=16, share=1 << 25)
 
     def number(self, name: int | str) -> int:
         """A limit by name (see ``_numbers``); a number stands for itself."""
@@ -41,35 +47,48 @@ class Limits:
 
 
 def limits_for(params: SessionParams) -> Limits:
-    """The limits of a session: at most R N data owners, groups of N .. 2N - 1."""
+    """The limits of a session: at most R N data owners, groups of N .. 2N - 1. ValueError for numbers that
+    ``sessions.limits`` refuses.
+    """
+    verified = None
+    if params.mode == Mode.VERIFIED:
+        from protocols.pine.params import choose
+
+        verified = choose(params.dimension, params.bound)
     return Limits(
         dimension=params.dimension,
         owners=params.groups * params.group_size,
         group=max(2, min(2 * params.group_size - 1, params.groups * params.group_size)),
         groups=params.groups,
         committee=params.committee,
+        share=verified.share_length if verified else 0,
+        verifier=verified.verifier_length if verified else 0,
     )
 
 
 @lru_cache(maxsize=64)
 def _numbers(limits: Limits) -> dict[str, int]:
     """Every limit that a field spec names."""
-    vector = 8 * (limits.dimension + 1)  # with the pad coordinate
+    length = limits.share or limits.dimension + 1  # with the pad coordinate
     bundle = max_bundle_bytes(limits.group)
-    opened = max(limits.owners, _PROJECTIONS * limits.groups, limits.groups * (limits.groups + 1) // 2)
+    uploaders = limits.owners + 1  # the owner's reference
+    pairs = uploaders * (uploaders + 1) // 2 if limits.share else limits.groups * (limits.groups + 1) // 2
+    opened = max(limits.verifier * uploaders, limits.owners, _PROJECTIONS * limits.groups, pairs)
     levels = math.ceil(math.log2(2 * limits.group))
     unmask = limits.group * (9 + 9 + 45 + 37 + 5 + 37 * levels) + 1024
     return {
         "owners": limits.owners,
+        "uploaders": REFERENCE if limits.share else limits.owners,
         "group": limits.group,
         "groups": limits.groups,
         "committee": limits.committee,
-        "pairs": limits.groups * (limits.groups - 1) // 2,
+        "judged": limits.owners if limits.share else limits.groups * (limits.groups - 1) // 2,
         "share-path": levels,
         "upload-path": math.ceil(math.log2(limits.committee)),
-        "vector": vector,
-        "piece": piece_bytes(limits.dimension + 1),
-        "sealed-piece": BLIND_BYTES + piece_bytes(limits.dimension + 1) + SEAL_OVERHEAD,
+        "vector": 8 * length,
+        "piece": piece_bytes(length),
+        "sealed-piece": 3 * BLIND_BYTES + piece_bytes(length) + SEAL_OVERHEAD,
+        "public": 64 * limits.committee if limits.share else 0,
         "bundle": bundle,
         "sealed-bundle": bundle + SEAL_OVERHEAD,
         "opened": 8 * opened,

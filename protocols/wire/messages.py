@@ -99,12 +99,16 @@ class BundleOpening(Message):
 class Upload(Message):
     """Data owner to a prover: its piece of the masked update. sealed holds blind and piece; root and proof bind it.
     Reply: Receipt.
+
+    public: mode verified: the commitments to all provers' shares, from which the joint randomness of the proof is
+    hashed (protocols.pine.upload); else empty. The owner of a session sends its reference update so, too.
     """
 
     root: bytes
     proof: tuple[bytes, ...]
     enc_key: bytes
     sealed: bytes
+    public: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +137,13 @@ class SeedDeal(Message):
 
 @dataclass(frozen=True, slots=True)
 class Opening(Message):
-    """Prover to all provers: shares of the values opened under ``label`` ("consistency", "projections", "gram").
+    """Prover to all provers: shares of the values opened under ``label``: "consistency", then "projections", "gram"
+    (mode grouped) or "proofs", "products" (mode verified).
 
-    present: bitmap of what the sender holds and opens: data owners ("consistency") or groups (the others).
-    values: 8 bytes each, ascending: one per data owner; 64 per group; one per pair r <= s of groups, row by row.
+    present: bitmap of what the sender holds and opens: data owners ("consistency", "proofs", "products": bit 255 is
+    the owner's reference) or groups (the others).
+    values: 8 bytes each, ascending: one per data owner; 64 per group; one per pair r <= s of groups, row by row; the
+    verifier message of each data owner; what the rule and the payout need of the pairs (sessions/prover_scores.py).
     """
 
     label: str
@@ -153,6 +160,7 @@ class ShareOpening(Message):
     proof: tuple[bytes, ...]
     blind: bytes
     piece: bytes
+    public: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +208,15 @@ class RebuildShare(Message):
 
 @dataclass(frozen=True, slots=True)
 class BatchSignature(Message):
-    """Prover to all provers: the batch as I computed it, with my EIP-712 signature."""
+    """Prover to all provers: the batch as I computed it, with my EIP-712 signature.
+
+    passed: groups within bounds (mode verified: accepted data owners).  values: distances of their means (mode
+    verified: scores and copies, as in the event Scored).
+    """
 
     valid_set: int
     passed: int
-    distances: tuple[int, ...]
+    values: tuple[int, ...]
     digest: bytes
     signature: bytes
 
@@ -226,7 +238,7 @@ class OutputRequest(Message):
 @dataclass(frozen=True, slots=True)
 class OutputShare(Message):
     """values: share of the sum over selected groups, d elements. norms: opened G_rr of the selected groups, in group
-    order.
+    order (mode verified: none).
     """
 
     values: bytes

@@ -9,7 +9,7 @@ _ENVELOPE = 96
 """Bytes of version, type, chain, contract, session and sender, at most."""
 
 _KEY, _HASH, _ADDRESS, _SIGNATURE = Fixed(32), Fixed(32), Fixed(20), Fixed(65)
-_POINT, _OWNER = Uint("committee"), Uint("owners")
+_POINT, _OWNER, _UPLOADER = Uint("committee"), Uint("owners"), Uint("uploaders")
 
 SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
     "announcement": (msg.Announcement, {
@@ -30,6 +30,7 @@ SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
     "bundle-opening": (msg.BundleOpening, {"dealer": _OWNER, "recipient": _OWNER, "plain": Blob("bundle")}),
     "upload": (msg.Upload, {
         "root": _HASH, "proof": Many(_HASH, "upload-path"), "enc_key": _KEY, "sealed": Blob("sealed-piece"),
+        "public": Blob("public"),
     }),
     "receipt": (msg.Receipt, {"data_owner": _ADDRESS, "root": _HASH, "signature": _SIGNATURE}),
     "seed-deal": (msg.SeedDeal, {
@@ -38,7 +39,8 @@ SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
     }),
     "opening": (msg.Opening, {"label": Text(32), "present": Uint256(), "values": Blob("opened")}),
     "share-opening": (msg.ShareOpening, {
-        "index": _OWNER, "root": _HASH, "proof": Many(_HASH, "upload-path"), "blind": Fixed(32), "piece": Blob("piece"),
+        "index": _UPLOADER, "root": _HASH, "proof": Many(_HASH, "upload-path"), "blind": Blob(96),
+        "piece": Blob("piece"), "public": Blob("public"),
     }),
     "unmask": (msg.Unmask, {
         "valid_set": Uint256(), "dealers": Many(_OWNER, "group"), "kinds": Many(Uint(1), "group"),
@@ -47,10 +49,10 @@ SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
     }),
     "unmask-request": (msg.UnmaskRequest, {"missing": Many(_OWNER, "owners")}),
     "unmask-relay": (msg.UnmaskRelay, {"messages": Many(Blob("unmask"), "owners")}),
-    "rebuild-request": (msg.RebuildRequest, {"index": _OWNER}),
-    "rebuild-share": (msg.RebuildShare, {"index": _OWNER, "values": Blob("vector")}),
+    "rebuild-request": (msg.RebuildRequest, {"index": _UPLOADER}),
+    "rebuild-share": (msg.RebuildShare, {"index": _UPLOADER, "values": Blob("vector")}),
     "batch-signature": (msg.BatchSignature, {
-        "valid_set": Uint256(), "passed": Uint256(), "distances": Many(Uint256(), "pairs"), "digest": _HASH,
+        "valid_set": Uint256(), "passed": Uint256(), "values": Many(Uint256(), "judged"), "digest": _HASH,
         "signature": _SIGNATURE,
     }),
     "attestation-signature": (msg.AttestationSignature, {

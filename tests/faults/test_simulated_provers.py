@@ -197,7 +197,7 @@ def test_two_signed_batches_slash_their_signer() -> None:
         out = list(effects)
         for e in effects:
             if isinstance(e, fx.Send) and isinstance(e.message, msg.BatchSignature):
-                other = replace(e.message, passed=0, distances=())
+                other = replace(e.message, passed=0, values=())
                 digest = eip712.batch_digest(node.context, other.valid_set, 0, (), other.digest)
                 out.append(replace(e, message=replace(other, signature=sign(digest))))
         return out

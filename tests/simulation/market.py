@@ -327,7 +327,7 @@ def header_digest(context: Context, header: Header) -> bytes:
     valid, passed, hashed, digest = header
     words = [context.session, valid, passed]
     struct = keccak(
-        keccak(b"Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)")
+        keccak(b"Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 valuesHash,bytes32 digest)")
         + b"".join(word.to_bytes(32, "big") for word in words)
         + hashed
         + digest

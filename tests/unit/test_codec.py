@@ -148,7 +148,7 @@ def test_bent_fields(changes: dict[str, Any], rule: str) -> None:
         (13, {"proofs": [[HASH], HASH]}, "field-type"),
         (17, {"values": b"v" * 812}, "field-length"),
         (17, {"values": b"v" * 5000}, "oversized"),
-        (18, {"distances": [b""] * 7}, "field-length"),
+        (18, {"values": [b""] * 7}, "field-length"),
         (11, {"label": 3}, "field-type"),
         (11, {"label": "x" * 33}, "field-length"),
     ],

@@ -35,10 +35,10 @@ def test_receipt() -> None:
 @pytest.mark.parametrize("distances", [(), (0, 1, 2**255)])
 def test_batch(distances: tuple[int, ...]) -> None:
     types = [("uint256", n) for n in ("session", "validSet", "passed")] + [
-        ("bytes32", n) for n in ("distancesHash", "digest")
+        ("bytes32", n) for n in ("valuesHash", "digest")
     ]
     packed = bytes(keccak(b"".join(d.to_bytes(32, "big") for d in distances)))
-    values = {"validSet": 2**255 + 1, "passed": 7, "distancesHash": packed, "digest": DIGEST}
+    values = {"validSet": 2**255 + 1, "passed": 7, "valuesHash": packed, "digest": DIGEST}
     assert eip712.batch_digest(CONTEXT, 2**255 + 1, 7, distances, DIGEST) == reference("Batch", types, values)
     assert len(eip712.batch_struct(CONTEXT, 1, 7, distances, DIGEST)) == 32
 
