@@ -7,7 +7,11 @@ PY := .venv/bin/python
 ARGS ?=
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
 
-.PHONY: help setup demo test lint unit contracts soak bench clean
+# Real processes with real deadlines: they have the machine to themselves, the rest of the tests run beside each other.
+PROCESSES := tests/integration tests/faults/test_node_kills.py tests/faults/test_node_start.py \
+	tests/faults/test_wire_attacks.py tests/faults/test_net_attacks.py
+
+.PHONY: help setup demo test lint unit contracts processes soak bench clean
 
 help:  ## say what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -18,7 +22,9 @@ setup:  ## Python environment from requirements.lock, npm packages; quick when n
 demo: setup  ## a whole market on this machine; make demo ARGS=--hostile adds three attackers
 	@.venv/bin/omninode demo $(ARGS)
 
-test: setup lint contracts unit  ## everything that CI runs
+test: setup  ## everything that CI runs
+	@$(MAKE) --jobs=2 --output-sync=target lint contracts unit
+	@$(MAKE) processes
 
 lint: setup  ## ruff and mypy --strict
 	@$(PY) -m ruff check .
@@ -28,8 +34,11 @@ lint: setup  ## ruff and mypy --strict
 contracts: setup  ## Foundry tests of the contracts
 	@cd contracts && for forge in node_modules/@foundry-rs/forge-*/bin/forge; do $$forge test; done  # one: this platform's
 
-unit: setup  ## the Python tests; ARGS goes to pytest
-	@$(PY) -m pytest -q $(ARGS)
+unit: setup  ## the Python tests in one process; ARGS goes to pytest
+	@$(PY) -m pytest -q $(addprefix --ignore=,$(PROCESSES)) $(ARGS)
+
+processes: setup  ## the Python tests with a real chain, network and daemons; ARGS goes to pytest
+	@$(PY) -m pytest -q $(PROCESSES) $(ARGS)
 
 soak: setup  ## random kills of real daemons, again and again; ARGS goes to pytest
 	@$(PY) -m pytest -q -m soak $(ARGS)
