@@ -106,7 +106,7 @@ class DataOwnerMachine:
             case msg.Complaint():
                 effects = self._keys.complained(message)
             case msg.Receipt():
-                effects = self._upload.received(message)
+                effects = self._upload.delivery.received(message)
             case _:
                 raise RemoteProtocolError("unexpected-type", message.sender.hex(), type(message).__name__)
         return effects + self._advance(self.view.phase_block)
@@ -130,8 +130,8 @@ class DataOwnerMachine:
             "members": list(place.members) if place else [],
             "keys": sorted(k for k in self._keys.peers if place and k in place.peers),
             "bundles": sorted(self._bundles.held),
-            "uploaded": bool(self._upload.root),
-            "receipts": sorted(self._upload.receipts),
+            "uploaded": bool(self._upload.delivery.root),
+            "receipts": sorted(self._upload.delivery.receipts),
             "unmasked": self._unmask.sent,
             "accepted": bool(place and self.view.batch and self.view.batch.accepted >> place.index & 1),
             "why": self._refused or outcome(core),
