@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from protocols.sessions.data_owner_core import Core
-from protocols.sessions.params import Bitmap
+from protocols.sessions.params import Bitmap, Payout, Rule
+from protocols.sessions.view import SessionView
 
 
 def outcome(core: Core) -> str:
@@ -28,4 +29,24 @@ def outcome(core: Core) -> str:
             return "the sum of our group is out of bounds"
         if not view.batch.selected >> place.group & 1:
             return "our group was not selected"
+    return f"session aborted: {view.aborted}" if view.aborted is not None else ""
+
+
+def verified_outcome(view: SessionView, index: int | None, problem: str) -> str:
+    """The same in mode verified. index: our registration index.  problem: what our own record knows, "" if nothing.
+
+    Shares that are inconsistent and proofs that fail both end outside set VALID; which it was only the committee saw.
+    """
+    if index is None:
+        return "not registered" if view.groups else problem
+    if problem and index not in view.upload_roots:
+        return problem
+    if Bitmap.DELIVERED in view.sets and not view.in_set(Bitmap.DELIVERED, index):
+        committed = index in view.upload_roots
+        return f"our update {'did not reach the provers' if committed else 'was not committed'} in time"
+    if Bitmap.VALID in view.sets and not view.in_set(Bitmap.VALID, index):
+        return "the provers found our shares inconsistent or our proof wrong"
+    if view.batch is not None and not view.batch.accepted >> index & 1:
+        paid = view.p.rule == Rule.TRUST and view.p.payout == Payout.EQUAL
+        return "our update was not selected" + (", but is paid: it is valid" if paid else "")
     return f"session aborted: {view.aborted}" if view.aborted is not None else ""

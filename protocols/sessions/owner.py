@@ -1,4 +1,4 @@
-"""The model owner's side of a grouped session: once the batch is final it opens the sum of the accepted updates."""
+"""The model owner's side of a session: once the batch is final it opens the sum of the accepted updates."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Output:
     """total: (d,) sum of the accepted updates, fixed point.  count: how many they are.
 
     norms: opened squared norm of each selected group's sum (-1: the provers do not agree).  sizes: |U_r| of the same.
+    Mode verified: no norms, and sizes of 1.
     """
 
     total: npt.NDArray[np.int64]
@@ -36,7 +37,9 @@ class Output:
 
 
 class OwnerMachine:
-    """The owner in one session. ``result`` is there as soon as 2t + 1 provers agree at every coordinate.
+    """The owner in one session (mode ``grouped``).
+
+    ``result`` is there as soon as 2t + 1 provers agree at every coordinate.
 
     Deterministic: the owner needs no randomness of its own. seed is taken so that all machines are made alike.
     """
@@ -110,9 +113,13 @@ class OwnerMachine:
             values = gl.from_bytes(message.values)
         except ValueError as error:
             raise RemoteProtocolError("bad-values", message.sender.hex(), str(error)) from None
-        if len(values) != view.p.dimension or len(message.norms) != view.batch.selected.bit_count():
+        if len(values) != view.p.dimension or len(message.norms) != self._norm_count():
             raise RemoteProtocolError("bad-values", message.sender.hex(), f"{len(values)} values")
         return index + 1, values
+
+    def _norm_count(self) -> int:
+        """Norms that come with a share: one per selected group."""
+        return self._view.batch.selected.bit_count() if self._view.batch else 0
 
     def _decode(self) -> list[Effect]:
         """The sum, as soon as 2t + 1 agree (t + 1 of them are honest); later shares only show who lies."""
@@ -135,7 +142,7 @@ class OwnerMachine:
         selected = bits(view.batch.selected) if view.batch else []
         sizes = tuple(len(view.within(Bitmap.VALID, r)) for r in selected)
         honest = [norms for point, norms in sorted(self._norms.items()) if point not in liars]
-        norms = tuple(self._agreed([row[i] for row in honest]) for i in range(len(selected)))
+        norms = tuple(self._agreed([row[i] for row in honest]) for i in range(self._norm_count()))
         return Output(gl.to_signed(total), sum(sizes), norms, sizes)
 
     def _agreed(self, values: list[int]) -> int:
