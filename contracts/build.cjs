@@ -6,7 +6,7 @@ const crypto = require("crypto");
 const fs = require("fs");
 const path = require("path");
 
-const CONTRACTS = ["DataMarket", "ProverRegistry", "Selection", "Terms"];
+const CONTRACTS = ["DataMarket", "ProverRegistry", "Money", "Selection", "Terms", "Verified"];
 const SETTINGS = {
   optimizer: { enabled: true, runs: 200 },
   viaIR: true,

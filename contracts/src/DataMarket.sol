@@ -16,7 +16,8 @@ import {SessionMachine} from "./SessionMachine.sol";
 import {Sets} from "./Sets.sol";
 import {Signatures} from "./Signatures.sol";
 import {Terms} from "./Terms.sol";
-import {Account, Session} from "./Types.sol";
+import {Account, MODE_VERIFIED, REFERENCE_BIT, Session} from "./Types.sol";
+import {Verified} from "./Verified.sol";
 
 /// @title The market: sessions in which data owners improve a model for an owner that they do not trust.
 /// @notice The states and what moves them are in SessionMachine, amounts in Money, the rules of creation in Terms.
@@ -32,15 +33,13 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc IDataMarket
     function createSession(Params calldata p) external payable returns (uint256 id) {
-        Terms.check(p);
-        (uint256 total, uint256 gasBudget) = Terms.escrow(p);
+        id = ++sessionCount;
+        Session storage s = _sessions[id];
+        (uint256 total, uint256 gasBudget) = Terms.accept(s, p);
         if (msg.value != total) revert WrongValue(msg.value, total);
         if (p.settleBlocks > REGISTRY.exitDelay()) revert SettleTooLong(p.settleBlocks, REGISTRY.exitDelay());
         uint256 drawable = REGISTRY.drawableCount();
         if (drawable < p.committee) revert TooFewProvers(drawable, p.committee);
-        id = ++sessionCount;
-        Session storage s = _sessions[id];
-        s.terms = p;
         s.owner = msg.sender;
         s.created = SafeCast.toUint32(block.number);
         s.gasLeft = SafeCast.toUint96(gasBudget);
@@ -82,14 +81,21 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(msg.sender))));
         if (root != 0 && !MerkleProof.verifyCalldata(whitelistProof, root, leaf)) revert NotWhitelisted(msg.sender);
         uint16 index = s.registered;
+        if (index == _capacity(s)) revert SessionFull(index); // and waits for the owner's reference
         s.dataOwners[index] = msg.sender;
         s.registered = index + 1;
         a.place = index + 1;
         emit Registered(id, index, msg.sender, peerKey, keyDigest);
-        if (uint256(index) + 1 == uint256(s.terms.groups) * s.terms.groupSize) {
-            units += _closeRegister(id, s, block.number);
-        }
+        if (_full(s)) units += _closeRegister(id, s, block.number);
         s.credit(msg.sender, units + Gas.REGISTER);
+    }
+
+    /// @inheritdoc IDataMarket
+    /// @dev Nothing is paid back: it would be the owner's own money.
+    function commitReference(uint256 id, bytes32 root) external {
+        (Session storage s,) = _begin(id, Phase.Register);
+        Verified.commitReference(id, s, root);
+        if (_full(s)) _closeRegister(id, s, block.number);
     }
 
     /// @inheritdoc IDataMarket
@@ -128,7 +134,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         s.uploads = uploads;
         s.uploadRoots[index] = root;
         emit UploadCommitted(id, index, root);
-        if (uploads == members) units += _close(id, s, Phase.Upload, block.number);
+        if (uploads & members == members) units += _close(id, s, Phase.Upload, block.number);
         s.credit(msg.sender, units + Gas.COMMIT_UPLOAD);
     }
 
@@ -141,7 +147,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         (Session storage s, uint256 units) = _begin(id, expected);
         uint8 seat = s.accounts[msg.sender].seat;
         if (seat == 0) revert NotInCommittee(msg.sender);
-        Sets.requireWithin(bits, s.registered);
+        Sets.requireWithin(bits & ~(s.uploads & REFERENCE_BIT), s.registered);
         uint256 posted = _posted(s, kind);
         if (Sets.has(posted, --seat)) revert BitmapTwice(kind, seat);
         if (kind == 1) bits |= s.bitmaps[1][seat]; // bits that receipts have proved
@@ -176,29 +182,28 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
     function postBatch(
         uint256 id,
         uint256 passed,
-        uint256[] calldata distances,
+        uint256[] calldata values,
         bytes32 digest,
         uint256 signers,
         bytes[] calldata signatures
     ) external {
         (Session storage s, uint256 units) = _begin(id, Phase.Batch);
-        BatchHeader memory header = BatchHeader(s.sets[2], passed, keccak256(abi.encodePacked(distances)), digest);
+        BatchHeader memory header = BatchHeader(s.sets[2], passed, keccak256(abi.encodePacked(values)), digest);
         bytes32 hash = Signatures.batchHash(id, header);
         Signatures.requireQuorum(s, _hashTypedDataV4(hash), signers, signatures);
-        (bool output, uint256 selected, uint256 accepted) = Selection.judge(s, passed, distances);
         s.batchHash = hash;
         s.feesDue = true;
-        if (!output || Sets.size(accepted) < s.terms.minAccepted) {
-            _abort(id, s, "no output", block.number);
-        } else {
-            s.acceptedGroups = uint16(selected);
+        (bool output, uint256 selected, uint256 accepted) = s.terms.mode == MODE_VERIFIED
+            ? (Verified.judge(id, s, passed, values), passed, passed)
+            : Selection.judge(s, passed, values);
+        if (output) {
             s.acceptedOwners = accepted;
-            s.acceptedCount = uint16(Sets.size(accepted));
             emit BatchFinal(id, hash, passed, selected, accepted);
             _enter(id, s, Phase.Output, block.number);
+        } else {
+            _abort(id, s, "no output", block.number);
         }
-        uint256 picks = s.terms.rule == 3 ? uint256(s.terms.mKrum) * s.groupCount : 0;
-        s.credit(msg.sender, units + Gas.batch(signatures.length, distances.length, s.registered, picks));
+        s.credit(msg.sender, units + Gas.batchOf(s.terms, signatures.length, values.length, s.registered));
     }
 
     // ---------------------------------------------------------------------------------------------- faults
@@ -219,7 +224,8 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         bytes32 digest = _hashTypedDataV4(Signatures.attestationHash(id, provers, dataOwners));
         Signatures.requireQuorum(s, digest, signers, signatures);
         uint256 fresh = provers & ~uint256(s.named);
-        uint256 forfeits = dataOwners == 0 ? 0 : Selection.forfeits(s, dataOwners);
+        bool forfeitable = dataOwners != 0 && s.terms.mode != MODE_VERIFIED; // verified: nobody is asked for anything
+        uint256 forfeits = !forfeitable ? 0 : Selection.forfeits(s, dataOwners);
         if (fresh | forfeits == 0) revert NothingNew();
         s.named = uint16(named);
         s.silentOwners |= forfeits;
@@ -288,6 +294,11 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
     // ---------------------------------------------------------------------------------------------- views
 
     /// @inheritdoc IDataMarket
+    function payoutOf(uint256 id, uint16 index) external view returns (uint256) {
+        return _sessions[id].payoutOf(index);
+    }
+
+    /// @inheritdoc IDataMarket
     function owed(uint256 id, address who) external view returns (uint256) {
         return _sessions[id].owed(who);
     }
@@ -309,7 +320,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         v.groupCount = s.groupCount;
         v.sets = s.sets;
         v.beacons = s.beacons;
-        v.acceptedGroups = s.acceptedGroups;
+        v.acceptedGroups = s.terms.mode == MODE_VERIFIED ? s.acceptedOwners : s.acceptedGroups;
         v.acceptedOwners = s.acceptedOwners;
         v.namedProvers = s.named;
         v.silentOwners = s.silentOwners;

@@ -21,6 +21,7 @@ error NotInCommittee(address who);
 error NotInSet(uint16 index);
 error OwnerOrProver(address who);
 error AlreadyRegistered(address who);
+error SessionFull(uint16 registered);
 error NotWhitelisted(address who);
 error EmptyKey();
 error EmptyRoot();
@@ -32,6 +33,7 @@ error BitOutOfRange(uint256 bits, uint16 count);
 error OrderLength(uint256 given, uint256 expected);
 error OrderWrong(uint256 position);
 error NoUpload(uint16 index);
+error ReferenceUnused(); // neither rule nor payout of this session refers to one
 
 // Signatures
 error TooFewSignatures(uint256 given, uint256 needed);
@@ -40,6 +42,11 @@ error BadSignature(uint256 prover);
 error SameBatch();
 
 // Batch and attestation
+error NotValid(uint256 bits); // accepted, yet not found valid
+error NotRefused(uint256 bits); // valid, and left out under a rule that refuses nobody
+error ValueCount(uint256 given, uint256 expected);
+error BadScore(uint256 position);
+error BadCopies(uint256 position, uint256 atMost);
 error GroupNotReady(uint256 group);
 error DistanceCount(uint256 given, uint256 expected);
 error DistanceTooLarge(uint256 position);
@@ -60,6 +67,9 @@ error BadMKrum(uint16 mKrum, uint256 atMost);
 error BadMinAccepted(uint16 minAccepted);
 error BadDimension(uint32 dimension);
 error BadBound(uint64 bound);
+error BadPayout(uint8 payout);
+error BadScoreCap(uint128 scoreCap);
+error BadPublicSums();
 error BadReward(uint128 reward);
 error WindowTooShort(uint16 registerBlocks, uint16 uploadBlocks, uint16 settleBlocks);
 error SettleTooLong(uint16 settleBlocks, uint256 exitDelay);

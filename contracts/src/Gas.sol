@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IDataMarket} from "./IDataMarket.sol";
+import {MODE_VERIFIED, RULE_M_KRUM} from "./Types.sol";
 
 /// @title Gas units that are paid back, fixed per function (measured: snapshots/gas.json), and their worst case.
 library Gas {
@@ -28,6 +29,11 @@ library Gas {
     uint256 internal constant ATTEST_OWNER = 6_000; // per deposit forfeited
     uint256 internal constant SIGNATURE = 7_500;
     uint256 internal constant MOST_CLOSES = 13; // phases after creation
+    // Mode verified.
+    uint256 internal constant OPEN_UPLOAD = 25_000; // registration closed: its set fixed, on top of CLOSE
+    uint256 internal constant SCORES = 60_000; // a batch with scores, on top of BATCH
+    uint256 internal constant SCORE = 12_500; // per score
+    uint256 internal constant MOST_CLOSES_VERIFIED = 9;
 
     function fix(uint256 n) internal pure returns (uint256) {
         return FIX + n * FIX_EACH;
@@ -45,15 +51,42 @@ library Gas {
         return ATTEST + signatures * SIGNATURE + forfeits * ATTEST_OWNER + owners * BATCH_OWNER;
     }
 
+    /// @dev A batch of a session on `terms` with `owners` data owners and `count` distances or scores.
+    function batchOf(IDataMarket.Params storage terms, uint256 signatures, uint256 count, uint256 owners)
+        internal
+        view
+        returns (uint256)
+    {
+        if (terms.mode == MODE_VERIFIED) return batchVerified(signatures, count);
+        return batch(signatures, count, owners, terms.rule == RULE_M_KRUM ? uint256(terms.mKrum) * (owners / terms.groupSize) : 0);
+    }
+
+    function batchVerified(uint256 signatures, uint256 scores) internal pure returns (uint256) {
+        return BATCH + signatures * SIGNATURE + (scores == 0 ? 0 : SCORES + scores * SCORE);
+    }
+
     /// @dev An upper bound of all units that one session can be asked to pay back: every call of every participant, a
     /// poke per phase, every prover slashed, every deposit forfeited, t + 1 attestations.
     function worstCase(IDataMarket.Params calldata p) internal pure returns (uint256) {
+        return p.mode == MODE_VERIFIED ? _worstVerified(p) : _worstGroups(p);
+    }
+
+    /// @dev What the owner spends on its reference is not paid back: it would be its own money.
+    function _worstVerified(IDataMarket.Params calldata p) private pure returns (uint256) {
+        uint256 owners = p.groups;
+        uint256 n = p.committee;
+        return owners * (REGISTER + COMMIT_UPLOAD) + OPEN_UPLOAD + n * (2 * BITMAP + DRAW + SLASH + END_EACH) + 2
+            * (BEACON + fix(n)) + MOST_CLOSES_VERIFIED * (POKE + CLOSE)
+            + batchVerified(n, p.scoreCap == 0 ? 0 : owners) + (uint256(p.threshold) + 1) * attest(n, 0, 0);
+    }
+
+    function _worstGroups(IDataMarket.Params calldata p) private pure returns (uint256) {
         uint256 owners = uint256(p.groups) * p.groupSize;
         uint256 n = p.committee;
         uint256 pairs = (uint256(p.groups) * (uint256(p.groups) + 1)) / 2 - p.groups;
         return owners * (REGISTER + COMMIT_SHARES + COMMIT_UPLOAD + GROUPS_EACH + ATTEST_OWNER) + GROUPS + n
             * (3 * BITMAP + DRAW + SLASH + END_EACH) + 3 * (BEACON + fix(n)) + MOST_CLOSES * (POKE + CLOSE)
-            + batch(n, pairs, owners, p.rule == 3 ? uint256(p.mKrum) * p.groups : 0) + (uint256(p.threshold) + 1)
+            + batch(n, pairs, owners, p.rule == RULE_M_KRUM ? uint256(p.mKrum) * p.groups : 0) + (uint256(p.threshold) + 1)
             * attest(n, 0, owners);
     }
 }

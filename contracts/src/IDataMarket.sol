@@ -31,30 +31,32 @@ interface IDataMarket {
         uint128 reward;
         uint128 proverFee; // per committee member
         uint128 deposit; // per data owner
+        uint128 scoreCap; // mode verified, payout by contribution: largest score that counts, else 0
         uint64 gasPriceCap; // wei per gas unit that is reimbursed at most
         uint64 bound;
         uint32 dimension;
-        uint16 groupSize; // N
-        uint16 groups; // R
+        uint16 groupSize; // N; mode verified: 1
+        uint16 groups; // R; mode verified: data owners at most, 3 .. 255
         uint16 muBps;
         uint16 mKrum;
         uint16 minAccepted;
         uint16 registerBlocks;
         uint16 uploadBlocks;
         uint16 settleBlocks;
-        uint8 mode; // 0 grouped
+        uint8 mode; // 0 grouped, 1 verified
         uint8 fracBits;
         uint8 committee; // n
         uint8 threshold; // t
-        uint8 rule; // 0 none, 1 outlier, 2 multi-krum, 3 m-krum
+        uint8 rule; // 0 none, 1 outlier, 2 multi-krum, 3 m-krum, 4 trust (mode verified)
+        uint8 payout; // 0 equal, 1 contribution (mode verified)
         bool publicSums;
     }
 
-    /// @dev What the committee signs (EIP-712 type Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)).
+    /// @dev What the committee signs (EIP-712 type Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 valuesHash,bytes32 digest)).
     struct BatchHeader {
         uint256 validSet; // U as fixed on chain
-        uint256 passed; // groups that passed step 6, bit per group
-        bytes32 distancesHash; // keccak256(abi.encodePacked(uint256[] distances))
+        uint256 passed; // groups that passed step 6, bit per group; mode verified: accepted data owners
+        bytes32 valuesHash; // keccak256(abi.encodePacked(uint256[] values))
         bytes32 digest; // of the decoded values, journaled by every prover
     }
 
@@ -87,6 +89,8 @@ interface IDataMarket {
     event ReceiptPosted(uint256 indexed id, uint16 index, uint8 prover);
     event SetFixed(uint256 indexed id, uint8 kind, uint256 bits);
     event UploadCommitted(uint256 indexed id, uint16 index, bytes32 root);
+    event ReferenceCommitted(uint256 indexed id, bytes32 root);
+    event Scored(uint256 indexed id, uint256[] values); // with BatchFinal, payout by contribution: as posted
     event BatchFinal(uint256 indexed id, bytes32 batchHash, uint256 passed, uint256 selected, uint256 accepted);
     event Attested(uint256 indexed id, uint256 provers, uint256 dataOwners);
     event ProverSlashed(uint256 indexed id, address indexed prover, uint8 reason); // 0 silent 1 two batches 2 receipt left out 3 attested
@@ -101,18 +105,21 @@ interface IDataMarket {
     function register(uint256 id, bytes32 peerKey, bytes32 keyDigest, bytes32[] calldata whitelistProof)
         external
         payable;
+    /// Mode verified, owner, phase Register, once: root of its shared reference update. Bit and index 255 stand for it.
+    function commitReference(uint256 id, bytes32 root) external;
     function postGroups(uint256 id, uint16[] calldata order) external;
     function commitShares(uint256 id, bytes32 root) external;
     function commitUpload(uint256 id, bytes32 root) external;
     function postBitmap(uint256 id, uint8 kind, uint256 bits) external;
     /// EIP-712 type Receipt(uint256 session,address dataOwner,bytes32 root,uint256 prover); prover is the committee index.
     function postReceipt(uint256 id, uint16 index, uint8 prover, bytes calldata signature) external;
-    /// distances: upper triangle over the passed groups in index order, row-major (r < s). n - t signatures by committee members.
-    /// signers: prover bitmap; signatures in ascending committee index.
+    /// values: mode grouped: distances, the upper triangle over the passed groups in index order, row-major (r < s);
+    /// mode verified: none, or by contribution per accepted data owner its score + (size of its family of copies << 128).
+    /// n - t signatures by committee members. signers: prover bitmap; signatures in ascending committee index.
     function postBatch(
         uint256 id,
         uint256 passed,
-        uint256[] calldata distances,
+        uint256[] calldata values,
         bytes32 digest,
         uint256 signers,
         bytes[] calldata signatures
@@ -129,6 +136,8 @@ interface IDataMarket {
     ) external;
     function acknowledge(uint256 id) external; // owner: has the sum; unlocks fees
     function claim(uint256 id) external; // pays the caller all that it is owed in this session, once the session is Finished or Aborted
+    /// Wei of the reward that goes to the data owner registered index-th; 0 before the session is Finished.
+    function payoutOf(uint256 id, uint16 index) external view returns (uint256);
     function owed(uint256 id, address who) external view returns (uint256);
 
     function sessionCount() external view returns (uint256);

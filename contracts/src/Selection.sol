@@ -27,11 +27,11 @@ library Selection {
         Grouping.store(s, order);
     }
 
-    /// @notice Which groups and data owners a batch accepts; reverts on a batch that no honest prover signs.
-    /// @return output false: nothing is accepted, refunds
+    /// @notice Keeps which groups a batch selects and says which data owners it accepts; reverts on a batch that no honest
+    /// prover signs.
+    /// @return output false: nothing or too little is accepted, refunds
     function judge(Session storage s, uint256 passed, uint256[] calldata distances)
         external
-        view
         returns (bool output, uint256 selected, uint256 accepted)
     {
         uint256[16] memory masks = Grouping.members(s);
@@ -39,6 +39,8 @@ library Selection {
         Grouping.requireReady(masks, passed, s.groupCount, valid);
         (output, selected) = Rules.select(s.terms.rule, passed, s.groupCount, s.terms.muBps, s.terms.mKrum, distances);
         accepted = valid & Grouping.union(masks, selected);
+        output = output && Sets.size(accepted) >= s.terms.minAccepted;
+        if (output) s.acceptedGroups = uint16(selected);
     }
 
     /// @notice Which of `dataOwners`, all of U, lose their deposit: those that still have it here and whose group had

@@ -10,11 +10,12 @@ import {IProverRegistry} from "./IProverRegistry.sol";
 import {Sets} from "./Sets.sol";
 import {Terms} from "./Terms.sol";
 import {Timeline} from "./Timeline.sol";
-import {Session} from "./Types.sol";
+import {MODE_VERIFIED, REFERENCE, Session} from "./Types.sol";
+import {Verified} from "./Verified.sol";
 
 /// @title The states of a session and everything that moves it from one to the next.
 /// @dev Committee -> Register -> Draw -> Groups -> Keys -> Bundles -> Upload -> Delivered -> Query -> Valid -> Batch ->
-/// Output -> Finished; every phase but the last ones can end in Aborted. A phase ends when it is full, at `closing` =
+/// Output -> Finished; mode verified goes from Register straight to Upload; every phase but the last ones can end in Aborted. A phase ends when it is full, at `closing` =
 /// this block, or when a transaction finds its deadline behind it, at `closing` = the deadline. The next one begins in
 /// the block of that transaction: nobody can act in a phase before it is there to be seen.
 abstract contract SessionMachine is IDataMarket {
@@ -76,6 +77,17 @@ abstract contract SessionMachine is IDataMarket {
         return _close(id, s, phase, when);
     }
 
+    /// @dev Data owners at most.
+    function _capacity(Session storage s) internal view returns (uint256) {
+        return uint256(s.terms.groups) * s.terms.groupSize;
+    }
+
+    /// @dev Whether registration can end now: nobody else fits in, and the owner's reference is there if it is needed.
+    function _full(Session storage s) internal view returns (bool) {
+        if (s.registered < _capacity(s)) return false;
+        return !Verified.usesReference(s) || Sets.has(s.uploads, REFERENCE);
+    }
+
     /// @dev The end of registration: full, or enough by the deadline, or no session.
     function _closeRegister(uint256 id, Session storage s, uint256 when) internal returns (uint256) {
         uint256 count = s.registered;
@@ -84,6 +96,11 @@ abstract contract SessionMachine is IDataMarket {
             return _abort(id, s, "too few data owners", when);
         }
         s.groupCount = uint8(groups);
+        if (s.terms.mode == MODE_VERIFIED) {
+            s.windowStart = uint32(block.number);
+            _setFixed(id, s, 0, Sets.full(count));
+            return _enter(id, s, Phase.Upload, block.number) + Gas.OPEN_UPLOAD;
+        }
         s.closing = uint32(when);
         return _enter(id, s, Phase.Draw, when);
     }
@@ -147,13 +164,17 @@ abstract contract SessionMachine is IDataMarket {
     function _fix(uint256 id, Session storage s, uint8 kind) private returns (uint256 units) {
         uint256 posted = _posted(s, kind);
         uint256 bits = _agreedSet(s, kind, posted);
-        s.sets[kind] = bits;
+        _setFixed(id, s, kind, bits);
         uint256 n = s.terms.committee;
         units = Gas.fix(n);
         uint256 silent = Sets.full(n) & ~posted;
         for (uint256 seat = 0; silent >> seat != 0; ++seat) {
             if (Sets.has(silent, seat)) units += _slash(id, s, seat, 0);
         }
+    }
+
+    function _setFixed(uint256 id, Session storage s, uint8 kind, uint256 bits) private {
+        s.sets[kind] = bits;
         emit SetFixed(id, kind, bits);
     }
 

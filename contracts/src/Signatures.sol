@@ -11,14 +11,14 @@ import {Session} from "./Types.sol";
 /// @title What committee members sign (EIP-712 structs; the domain is the market's).
 library Signatures {
     bytes32 internal constant BATCH =
-        keccak256("Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)");
+        keccak256("Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 valuesHash,bytes32 digest)");
     bytes32 internal constant RECEIPT =
         keccak256("Receipt(uint256 session,address dataOwner,bytes32 root,uint256 prover)");
     bytes32 internal constant ATTESTATION =
         keccak256("Attestation(uint256 session,uint256 provers,uint256 dataOwners)");
 
     function batchHash(uint256 id, IDataMarket.BatchHeader memory h) internal pure returns (bytes32) {
-        return keccak256(abi.encode(BATCH, id, h.validSet, h.passed, h.distancesHash, h.digest));
+        return keccak256(abi.encode(BATCH, id, h.validSet, h.passed, h.valuesHash, h.digest));
     }
 
     function receiptHash(uint256 id, address dataOwner, bytes32 root, uint256 seat) internal pure returns (bytes32) {

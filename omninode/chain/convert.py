@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from protocols.sessions.params import Mode, Rule, SessionParams
+from protocols.sessions.params import Mode, Payout, Rule, SessionParams
 
 # SessionParams field -> component of the contract's struct Params. The owner is who creates the session.
 _FIELDS = {
@@ -14,7 +14,8 @@ _FIELDS = {
     "dimension": "dimension", "group_size": "groupSize", "groups": "groups", "mu_bps": "muBps", "m_krum": "mKrum",
     "min_accepted": "minAccepted", "register_blocks": "registerBlocks", "upload_blocks": "uploadBlocks",
     "settle_blocks": "settleBlocks", "mode": "mode", "frac_bits": "fracBits", "committee": "committee",
-    "threshold": "threshold", "rule": "rule", "public_sums": "publicSums",
+    "threshold": "threshold", "rule": "rule", "public_sums": "publicSums", "payout": "payout",
+    "score_cap": "scoreCap",
 }  # fmt: skip
 
 
@@ -24,7 +25,7 @@ def params_to_struct(params: SessionParams) -> dict[str, Any]:
 
 
 def params_from_struct(struct: Mapping[str, Any], owner: bytes) -> SessionParams:
-    """SessionParams from the struct. ValueError for a mode or rule that this version does not know."""
+    """SessionParams from the struct. ValueError for a mode, rule or payout that this version does not know."""
     fields = {ours: struct[theirs] for ours, theirs in _FIELDS.items()}
-    fields |= {"mode": Mode(fields["mode"]), "rule": Rule(fields["rule"]), "owner": owner}
-    return SessionParams(**fields)
+    fields |= {"mode": Mode(fields["mode"]), "rule": Rule(fields["rule"]), "payout": Payout(fields["payout"])}
+    return SessionParams(**fields, owner=owner)

@@ -112,6 +112,10 @@ class Market:
         """Wei that ``claim`` would pay."""
         return int(await self._view("owed", session, who))
 
+    async def payout_of(self, session: int, index: int) -> int:
+        """Wei of the reward that go to the data owner registered index-th; 0 before the session is finished."""
+        return int(await self._view("payoutOf", session, index))
+
     async def required_escrow(self, params: SessionParams) -> int:
         """Wei that the owner must send along. TransactionFailed names what the contract refuses about ``params``."""
         return int(await self._view("requiredEscrow", params_to_struct(params)))
@@ -237,6 +241,8 @@ _PLAIN: dict[str, Callable[[Head, dict[str, Any]], ev.ChainEvent]] = {
     "BitmapPosted": lambda h, a: ev.BitmapPosted(*h, Bitmap(a["kind"]), a["prover"], a["bits"]),
     "SetFixed": lambda h, a: ev.SetFixed(*h, Bitmap(a["kind"]), a["bits"]),
     "UploadCommitted": lambda h, a: ev.UploadCommitted(*h, a["index"], a["root"]),
+    "ReferenceCommitted": lambda h, a: ev.ReferenceCommitted(*h, a["root"]),
+    "Scored": lambda h, a: ev.Scored(*h, a["values"]),
     "BatchFinal": lambda h, a: ev.BatchFinal(*h, a["batchHash"], a["passed"], a["selected"], a["accepted"]),
     "Attested": lambda h, a: ev.Attested(*h, a["provers"], a["dataOwners"]),
     "SessionAborted": lambda h, a: ev.SessionAborted(*h, a["reason"]),

@@ -65,12 +65,12 @@ def test_only_the_market_needs_libraries() -> None:
     needed = {
         name: {lib for file in loader.load(name).link_references.values() for lib in file} for name in loader.CONTRACTS
     }
-    assert needed == {"DataMarket": set(loader.LIBRARIES), "ProverRegistry": set(), "Selection": set(), "Terms": set()}
+    assert needed == {name: set(loader.LIBRARIES) if name == "DataMarket" else set() for name in loader.CONTRACTS}
 
 
 def test_link_refuses_missing_and_malformed_addresses() -> None:
     market = loader.load("DataMarket")
-    with pytest.raises(ValueError, match=r"library (Selection|Terms) is not among"):
+    with pytest.raises(ValueError, match=r"library \w+ is not among"):
         loader.link(market, {})
     with pytest.raises(ValueError, match="is no address"):
         loader.link(market, dict.fromkeys(loader.LIBRARIES, "0x1234"))

@@ -126,8 +126,8 @@ def test_creation_refuses_what_the_rules_refuse(market: Any, seed: bytes) -> Non
         rule, groups = rnd.choice([0, 1, 2, 3, 3, 4]), rnd.randint(0, 17)
         mu_bps, m = rnd.choice([0, 2500, 5000, 9999, 10000, rnd.randrange(10**4)]), rnd.randrange(16)
         terms = (
-            b"\1" * 32, b"\2" * 32, bytes(32), 1, 0, 0, 0, 65536, 5000, 3, groups, mu_bps, m, 3, 3, 10, 10, 0, 16, 5, 1,
-            rule, False,
+            b"\1" * 32, b"\2" * 32, bytes(32), 1, 0, 0, 0, 0, 65536, 5000, 3, groups, mu_bps, m, 3, 3, 10, 10, 0, 16, 5,
+            1, rule, 0, False,
         )  # fmt: skip
         try:
             market.functions.createSession(terms).call({"value": 1})

@@ -246,12 +246,12 @@ abstract contract MarketBase is Test {
         return keccak256(
             abi.encode(
                 keccak256(
-                    "Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 distancesHash,bytes32 digest)"
+                    "Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 valuesHash,bytes32 digest)"
                 ),
                 id,
                 h.validSet,
                 h.passed,
-                h.distancesHash,
+                h.valuesHash,
                 h.digest
             )
         );
