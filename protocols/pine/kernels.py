@@ -1,0 +1,144 @@
+"""Numba kernels of PINE over p = 2^64 - 2^32 + 1. Callers use ``ntt`` and ``encode``; nothing is checked here.
+
+The arithmetic is that of ``fields.kernels``, written again because a helper is only noticed in the file of its kernel.
+Arguments are canonical and contiguous, tables have one polynomial per column; results are canonical.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from protocols.fields.jit import TABLE, TABLE_OUT, VOID, WORD, WORDS, WORDS_OUT, Kind, inlined, kernel
+
+Words = npt.NDArray[np.uint64]
+Bytes = npt.NDArray[np.uint8]
+
+BYTES = Kind("uint8", 1)
+
+_P = np.uint64(0xFFFF_FFFF_0000_0001)
+_LOW = np.uint64(0xFFFF_FFFF)
+_32 = np.uint64(32)
+_ZERO = np.uint64(0)
+_ONE = np.uint64(1)
+
+
+@inlined
+def _sum(a: np.uint64, b: np.uint64) -> np.uint64:
+    """a + b mod p."""
+    s = a + b
+    s += _LOW if s < a else _ZERO
+    return s - _P if s >= _P else s
+
+
+@inlined
+def _difference(a: np.uint64, b: np.uint64) -> np.uint64:
+    """a - b mod p."""
+    return a - b if a >= b else a - b + _P
+
+
+@inlined
+def _product(a: np.uint64, b: np.uint64) -> np.uint64:
+    """a * b mod p, by 2^64 = 2^32 - 1 and 2^96 = -1 (mod p)."""
+    a0, a1, b0, b1 = a & _LOW, a >> _32, b & _LOW, b >> _32
+    low, cross = a0 * b0, a0 * b1
+    middle = cross + (low >> _32)
+    outer = a1 * b0 + (middle & _LOW)
+    high = a1 * b1 + (middle >> _32) + (outer >> _32)
+    low = (outer << _32) | (low & _LOW)
+    top = high >> _32
+    t = low - top
+    t -= _LOW if low < top else _ZERO
+    bottom = high & _LOW
+    u = (bottom << _32) - bottom
+    r = t + u
+    r += _LOW if r < u else _ZERO
+    return r - _P if r >= _P else r
+
+
+@kernel(VOID(WORDS, TABLE_OUT))
+def to_coefficients(roots: Words, table: Words) -> None:
+    """Columns of n values, in place, become n times the coefficients, in bit-reversed order (decimation in frequency).
+
+    roots: (n/2,) powers of the inverse of the primitive n-th root.
+    """
+    half = len(roots)
+    while half:
+        step = len(roots) // half
+        for start in range(0, table.shape[0], 2 * half):
+            for j in range(half):
+                upper, lower, root = start + j, start + j + half, roots[j * step]
+                for i in range(table.shape[1]):
+                    u, v = table[upper, i], table[lower, i]
+                    table[upper, i] = _sum(u, v)
+                    table[lower, i] = _product(_difference(u, v), root)
+        half >>= 1
+
+
+@kernel(VOID(WORDS, TABLE_OUT))
+def to_values(roots: Words, table: Words) -> None:
+    """Columns of n coefficients in bit-reversed order, in place, become values at root^k (decimation in time).
+
+    roots: (n/2,) powers of the primitive n-th root.
+    """
+    half = 1
+    while half <= len(roots):
+        step = len(roots) // half
+        for start in range(0, table.shape[0], 2 * half):
+            for j in range(half):
+                upper, lower, root = start + j, start + j + half, roots[j * step]
+                for i in range(table.shape[1]):
+                    u, v = table[upper, i], _product(table[lower, i], root)
+                    table[upper, i] = _sum(u, v)
+                    table[lower, i] = _difference(u, v)
+        half <<= 1
+
+
+@kernel(VOID(WORDS, TABLE_OUT))
+def scale_rows(factors: Words, table: Words) -> None:
+    """table[k] *= factors[k]."""
+    for k in range(table.shape[0]):
+        for i in range(table.shape[1]):
+            table[k, i] = _product(table[k, i], factors[k])
+
+
+@kernel(VOID(TABLE, TABLE, WORDS_OUT))
+def add_row_products(a: Words, b: Words, out: Words) -> None:
+    """out[k] += <a[k], b[k]>; a row has fewer than 2^32 entries (see ``fields.kernels.dot``)."""
+    for k in range(len(out)):
+        low, high = _ZERO, _ZERO
+        for i in range(a.shape[1]):
+            product = _product(a[k, i], b[k, i])
+            low += product & _LOW
+            high += product >> _32
+        out[k] = _sum(out[k], _sum(low % _P, _product(high % _P, _LOW + _ONE)))
+
+
+@kernel(VOID(WORD, WORDS_OUT))
+def powers(base: np.uint64, out: Words) -> None:
+    """out[i] = base^(i + 1)."""
+    value = _ONE
+    for i in range(len(out)):
+        value = _product(value, base)
+        out[i] = value
+
+
+@kernel(VOID(BYTES, WORDS, WORDS_OUT))
+def wrap_dot(stream: Bytes, x: Words, out: Words) -> None:
+    """out = sum of z x mod 2^64 and sum of z (x >> 32), z two bits each, low bits first: 00 -1, 01 and 10 0, 11 +1.
+
+    len(x) is a multiple of four. Both sums are exact mod 2^64, the second as a signed number below 2^24 coordinates:
+    together they determine the sum (see ``encode``). z = b0 + b1 - 1, so two masked additions and one subtraction.
+    """
+    total, high = _ZERO, _ZERO
+    for q in range(len(stream)):
+        byte = np.uint64(stream[q])
+        for k in range(4):
+            word = x[4 * q + k]
+            top = word >> _32
+            first = _ZERO - ((byte >> np.uint64(2 * k)) & _ONE)
+            second = _ZERO - ((byte >> np.uint64(2 * k + 1)) & _ONE)
+            total += (word & first) + (word & second) - word
+            high += (top & first) + (top & second) - top
+    out[0] = total
+    out[1] = high
