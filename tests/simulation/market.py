@@ -248,11 +248,18 @@ class FakeMarket:
         seat = self._seat(sender)
         phase = {Bitmap.BUNDLES: Phase.BUNDLES, Bitmap.DELIVERED: Phase.DELIVERED, Bitmap.VALID: Phase.VALID}
         posted = self.posted[Bitmap(kind)]
-        self._need(self.phase == phase[Bitmap(kind)] and seat not in posted and bits >> len(self.owners) == 0)
+        self._need(self.phase == phase[Bitmap(kind)] and seat not in posted and bits & ~self._allowed() == 0)
         posted[seat] = bits
         self._emit(ev.BitmapPosted, Bitmap(kind), seat, bits)
         if len(posted) == self.p.committee and (kind != Bitmap.DELIVERED or self._all_delivered()):
             self._close(self.block)
+
+    def _allowed(self) -> int:
+        """The bits that a bitmap may have."""
+        return (1 << len(self.owners)) - 1
+
+    def _uploader(self, index: int) -> bytes:
+        return self.owners[index]
 
     def _all_delivered(self) -> bool:
         quorum = self.p.committee - self.p.threshold
@@ -260,7 +267,7 @@ class FakeMarket:
 
     def _postReceipt(self, sender: bytes, index: int, prover: int, signature: bytes) -> None:
         self._need(self.phase == Phase.DELIVERED and index in self.uploads)
-        digest = eip712.receipt_digest(self.context, self.owners[index], self.uploads[index], prover)
+        digest = eip712.receipt_digest(self.context, self._uploader(index), self.uploads[index], prover)
         self._need(self._recover(digest, signature) == self.committee[prover].address)
         posted = self.posted[Bitmap.DELIVERED]
         if prover in posted and not posted[prover] >> index & 1:

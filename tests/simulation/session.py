@@ -8,21 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from protocols.sessions import events as ev
-from protocols.sessions.data_owner import DataOwnerMachine
+from protocols.sessions import machines
+from protocols.sessions.identity import Identity
 from protocols.sessions.owner import Output, OwnerMachine
-from protocols.sessions.params import Bitmap, Mode, Phase, Rule, SessionParams
+from protocols.sessions.params import REFERENCE, Bitmap, Mode, Payout, Phase, Rule, SessionParams
 from protocols.sessions.prover import ProverMachine
 from protocols.wire.context import Context, tagged_hash
 from tests.simulation.market import FakeMarket
 from tests.simulation.network import Network
 from tests.simulation.node import Machine, Node
+from tests.simulation.verified_market import VerifiedMarket
 from tests.simulation.wallets import Wallets, enc_public
 
 ENDS = (Phase.FINISHED, Phase.ABORTED)
 
 
 def small_params(**changes: object) -> SessionParams:
-    """A session of 2 groups of 3, d = 40, five provers, rule none; windows as in the demo."""
+    """A session of 2 groups of 3 (mode verified: 6 data owners), d = 40, five provers, rule none; windows as in the
+    demo.
+    """
     numbers: dict[str, object] = {
         "doc_digest": bytes(32), "owner": b"", "owner_peer": bytes(32), "mode": Mode.GROUPED, "dimension": 40,
         "frac_bits": 8, "bound": 5000, "group_size": 3, "groups": 2, "committee": 5, "threshold": 1, "rule": Rule.NONE,
@@ -30,6 +34,10 @@ def small_params(**changes: object) -> SessionParams:
         "deposit": 10**16, "gas_price_cap": 10**9, "whitelist_root": bytes(32), "register_blocks": 15,
         "upload_blocks": 20, "settle_blocks": 25,
     }  # fmt: skip
+    if changes.get("mode") == Mode.VERIFIED:
+        numbers |= {"group_size": 1, "groups": 6}
+    if changes.get("payout") == Payout.CONTRIBUTION:
+        numbers["score_cap"] = 5000**2
     return SessionParams(**{**numbers, **changes})  # type: ignore[arg-type]
 
 
@@ -56,14 +64,16 @@ class Session:
             identity = wallets.new(f"prover {i}")
             infos.append(ev.ProverInfo(identity.address, bytes(32), enc_public(identity)))
             self.provers.append(self._node(f"prover {i}", identity.address, self._prover(identity, i)))
-        self.market = FakeMarket(self.context, self.params, infos, identity.recover, seed)
+        market = VerifiedMarket if self.params.mode == Mode.VERIFIED else FakeMarket
+        self.market = market(self.context, self.params, infos, identity.recover, seed)
         self.owners: list[Node] = []
         for i in range(data_owners or self.params.groups * self.params.group_size):
             identity = wallets.new(f"data owner {i}")
             node = self._node(f"data owner {i}", identity.address, self._data_owner(identity, i))
             node.update = self.honest_update(i)
             self.owners.append(node)
-        self.owner = self._node("owner", owner.address, lambda: OwnerMachine(self.context, owner, bytes(32)))
+        self.owner = self._node("owner", owner.address, self._owner(owner))
+        self.owner.update = self.honest_update(REFERENCE)
         self.network = Network([*self.provers, *self.owners, self.owner], self.market, seed, loss, gossip)
         self.on_block: Callable[[Session], None] = lambda session: None
         self._began = False
@@ -74,17 +84,30 @@ class Session:
     def _secret(self, label: str, i: int) -> bytes:
         return tagged_hash(label, self.seed.to_bytes(8, "big"), i.to_bytes(4, "big"))
 
-    def _prover(self, identity: object, i: int) -> Callable[[], Machine]:
-        return lambda: ProverMachine(self.context, identity, self._secret("prover", i))  # type: ignore[arg-type]
+    def _prover(self, identity: Identity, i: int) -> Callable[[], Machine]:
+        secret = self._secret("prover", i)
+        if self.params.mode == Mode.VERIFIED:
+            from protocols.sessions.shelf import MemoryShelf
 
-    def _data_owner(self, identity: object, i: int) -> Callable[[], Machine]:
+            return lambda: machines.prover(self.params.mode, self.context, identity, secret, MemoryShelf())
+        return lambda: ProverMachine(self.context, identity, secret)
+
+    def _data_owner(self, identity: Identity, i: int) -> Callable[[], Machine]:
         seed, peer = self._secret("data owner", i), self._secret("peer", i)
-        return lambda: DataOwnerMachine(self.context, identity, seed, peer_key=peer)  # type: ignore[arg-type]
+        return lambda: machines.data_owner(self.params.mode, self.context, identity, seed, peer_key=peer)
+
+    def _owner(self, identity: Identity) -> Callable[[], Machine]:
+        return lambda: machines.owner(self.params.mode, self.context, identity, self._secret("owner", 0))
 
     def honest_update(self, i: int) -> npt.NDArray[np.int64]:
-        """Random, as long as the bound allows."""
+        """Random, as long as the bound allows. Mode verified: at 60 degrees to each other, more or less."""
         rng = np.random.default_rng([self.seed, i])
         noise = rng.standard_normal(self.params.dimension)
+        if self.params.mode == Mode.VERIFIED:
+            common = np.random.default_rng([self.seed, 1 << 16]).standard_normal(self.params.dimension)
+            common /= np.linalg.norm(common)
+            noise -= noise @ common * common
+            noise = noise / np.linalg.norm(noise) + common
         scaled = noise * (0.99 * self.params.bound / np.linalg.norm(noise))
         return np.trunc(scaled).astype(np.int64)
 
@@ -142,6 +165,19 @@ class Session:
     def in_set(self, kind: Bitmap) -> list[int]:
         """Registration indices in a fixed set."""
         return [k for k in range(len(self.market.owners)) if self.market.sets[kind] >> k & 1]
+
+    @property
+    def payouts(self) -> dict[int, int]:
+        """Wei of the reward by registration index (mode verified, once finished)."""
+        assert isinstance(self.market, VerifiedMarket)
+        return self.market.payouts
+
+    def products(self) -> dict[int, int]:
+        """<g_k, ref> by registration index, in plain integers."""
+        assert self.owner.update is not None
+        reference = [int(v) for v in self.owner.update]
+        return {k: sum(int(a) * b for a, b in zip(node.update, reference, strict=True))  # type: ignore[arg-type]
+                for k, node in enumerate(self.registered())}  # fmt: skip
 
     def expected(self) -> npt.NDArray[np.int64]:
         """Plain integer sum of the accepted updates."""
