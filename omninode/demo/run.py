@@ -46,8 +46,8 @@ class DemoFailed(OmninodeError):
     """The demo could not be played to its end."""
 
 
-def run(options: DemoOptions) -> int:
-    """Play the demo. Exit code 0: every session was paid and every attack went as expected."""
+def run(options: DemoOptions, act: type[Play] | None = None) -> int:
+    """Play the demo, or another ``act`` on the same stage. Exit code 0: everything went as expected."""
     started = time.monotonic()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(stderr=options.as_json)
@@ -55,7 +55,7 @@ def run(options: DemoOptions) -> int:
         console = Console(stderr=options.as_json, width=PLAIN_WIDTH)  # a pipe has no width of its own
     narrator = Narrator(console)
     try:
-        result, ok = trio.run(_play, options, console, narrator, started)
+        result, ok = trio.run(_play, options, console, narrator, started, act or Play)
     finally:
         narrator.close()
     if options.as_json:
@@ -64,15 +64,15 @@ def run(options: DemoOptions) -> int:
 
 
 async def _play(
-    options: DemoOptions, console: Console, narrator: Narrator, started: float
+    options: DemoOptions, console: Console, narrator: Narrator, started: float, act: type[Play]
 ) -> tuple[dict[str, Any], bool]:
     with trio.fail_after(options.wall_limit_s):
-        built = await trio.to_thread.run_sync(stage.build, options)
+        built = await trio.to_thread.run_sync(act.build, options)
         cluster = LocalCluster(built.root, built.plans)
         log_file = built.root / "anvil.log"
         with devchain.start_anvil(block_time=options.block_time, log_file=log_file) as chain:
             try:
-                return await _Play(options, console, narrator, started, built, cluster, chain).run()
+                return await act(options, console, narrator, started, built, cluster, chain).run()
             finally:
                 await trio.to_thread.run_sync(stop_all, cluster.nodes)
                 _collect_logs(built.root, cluster.nodes)
@@ -88,8 +88,10 @@ def _collect_logs(root: Path, nodes: list[NodeProcess]) -> None:
             shutil.copyfile(source, target / f"{node.name}.jsonl")
 
 
-class _Play:
-    """One run of the demo; the methods are its acts."""
+class Play:
+    """One run of the demo; the methods are its acts. build: sets the stage."""
+
+    build = staticmethod(stage.build)
 
     def __init__(
         self,
