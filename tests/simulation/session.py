@@ -157,6 +157,10 @@ class Session:
         """The data owners by registration index."""
         return [self.network.nodes[address] for address in self.market.owners]
 
+    def index_of(self, node: Node) -> int:
+        """Registration index of a data owner."""
+        return self.market.owners.index(node.address)
+
     def accepted(self) -> list[int]:
         """Registration indices of the accepted data owners."""
         bits = self.market.batch.accepted if self.market.batch else 0
