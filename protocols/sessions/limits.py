@@ -6,10 +6,14 @@ from math import isqrt
 
 from protocols.fields.goldilocks import P
 from protocols.gram.projections import WIDEST_WINDOW, WRAP_ALPHA_DEN, WRAP_ALPHA_NUM
+from protocols.pine import params as pine
 from protocols.selection.rules import MAX_GROUPS, corrupted
-from protocols.sessions.params import Mode, Rule, SessionParams
+from protocols.selection.scores import INT128
+from protocols.sessions.params import MOST_VERIFIED, Mode, Payout, Rule, SessionParams
 
 MOST_OWNERS = 256
+MOST_COMPARED = 64
+"""Data owners of a verified session whose rule compares all pairs."""
 MOST_PROVERS = 16
 MOST_GROUP_SIZE = 32
 MOST_DIMENSION = (1 << 24) - 1
@@ -43,6 +47,7 @@ def check_params(params: SessionParams) -> None:
     _check_sizes(params)
     _check_committee(params)
     _check_rule(params)
+    _check_payout(params)
     _check_windows(params)
     _check_field(params)
 
@@ -53,10 +58,14 @@ def _within(name: str, value: int, least: int, most: int) -> None:
 
 
 def _check_sizes(p: SessionParams) -> None:
-    if p.mode != Mode.GROUPED:
+    if p.mode not in (Mode.GROUPED, Mode.VERIFIED):
         raise ValueError(f"mode {p.mode} is not known")
-    _within("group_size", p.group_size, 2, MOST_GROUP_SIZE)
-    _within("groups", p.groups, 1, min(MAX_GROUPS, MOST_OWNERS // p.group_size))
+    if p.mode == Mode.VERIFIED:
+        _within("group_size", p.group_size, 1, 1)
+        _within("data_owners", p.groups, LEAST_ACCEPTED, MOST_COMPARED if _compares(p.rule) else MOST_VERIFIED)
+    else:
+        _within("group_size", p.group_size, 2, MOST_GROUP_SIZE)
+        _within("groups", p.groups, 1, min(MAX_GROUPS, MOST_OWNERS // p.group_size))
     _within("min_accepted", p.min_accepted, LEAST_ACCEPTED, p.groups * p.group_size)
     _within("reward", p.reward, 1, 2**128 - 1)
     _within("prover_fee", p.prover_fee, 0, 2**128 - 1)
@@ -70,15 +79,32 @@ def _check_committee(p: SessionParams) -> None:
 
 def _check_rule(p: SessionParams) -> None:
     _within("mu_bps", p.mu_bps, 0, 9999)
-    if p.rule == Rule.NONE:
+    if p.mode == Mode.GROUPED and p.rule == Rule.TRUST:
+        raise ValueError("rule trust judges single updates: it goes with mode verified only")
+    if not _compares(p.rule):
         return
     faulty = corrupted(p.groups, p.mu_bps)
     if p.groups < faulty + 3:
         raise ValueError(
-            f"groups is {p.groups}; with mu = {p.mu_bps / 10_000} and a selection rule at least {faulty + 3} are needed"
+            f"{'groups' if p.mode == Mode.GROUPED else 'data_owners'} is {p.groups}; with mu = {p.mu_bps / 10_000} "
+            f"and a selection rule at least {faulty + 3} are needed"
         )
     if p.rule == Rule.M_KRUM:
         _within("m_krum", p.m_krum, 1, p.groups - faulty - 2)
+
+
+def _compares(rule: Rule) -> bool:
+    """Whether the rule is one on distances of all pairs."""
+    return rule not in (Rule.NONE, Rule.TRUST)
+
+
+def _check_payout(p: SessionParams) -> None:
+    if p.payout == Payout.EQUAL:
+        _within("score_cap", p.score_cap, 0, 0)
+        return
+    if p.mode == Mode.GROUPED:
+        raise ValueError("payout by contribution scores single updates: it goes with mode verified only")
+    _within("score_cap", p.score_cap, 1, INT128 - 1)
 
 
 def _check_windows(p: SessionParams) -> None:
@@ -90,6 +116,16 @@ def _check_windows(p: SessionParams) -> None:
 def _check_field(p: SessionParams) -> None:
     _within("dimension", p.dimension, 1, MOST_DIMENSION)
     _within("frac_bits", p.frac_bits, 0, MOST_FRAC_BITS)
+    if p.mode == Mode.VERIFIED:
+        if p.public_sums:
+            raise ValueError("public_sums goes with mode grouped only: here no sum but the output is opened")
+        most = pine.largest_bound(p.dimension)
+        if not 1 <= p.bound <= most:
+            raise ValueError(
+                f"bound is {p.bound} in units of 2^-{p.frac_bits}; the largest that can be proved with "
+                f"d = {p.dimension} is {most} (lower frac_bits or the bound itself)"
+            )
+        return
     if p.dimension < PRIVATE_DIMENSION and not p.public_sums:
         raise ValueError(
             f"dimension is {p.dimension}; below {PRIVATE_DIMENSION} the checks reveal sums of groups to the provers: "

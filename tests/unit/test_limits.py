@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from protocols.fields.goldilocks import P
 from protocols.gram.projections import fits
+from protocols.pine import params as pine
 from protocols.sessions.limits import MOST_DIMENSION, check_params, largest_bound
-from protocols.sessions.params import Rule, SessionParams
+from protocols.sessions.params import Mode, Payout, Rule, SessionParams
 from tests.simulation.session import small_params
 
 
@@ -58,9 +59,59 @@ def test_the_sentence_names_the_number(changes: dict[str, object], words: str) -
         check_params(params(**changes))
 
 
+def verified(**changes: object) -> SessionParams:
+    """A session of mode verified that is fine."""
+    numbers = {"mode": Mode.VERIFIED, "group_size": 1, "groups": 12, "rule": Rule.TRUST, "public_sums": False}
+    return params(**{**numbers, "dimension": 1000, "bound": 1 << 20, **changes})
+
+
+def test_usual_verified_sessions_pass() -> None:
+    check_params(verified())
+    check_params(verified(groups=255, payout=Payout.CONTRIBUTION, score_cap=1 << 40))
+    check_params(verified(groups=64, rule=Rule.OUTLIER, mu_bps=2500))
+    check_params(verified(rule=Rule.NONE))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"group_size": 2}, "group_size is 2"),
+        ({"groups": 2}, "data_owners is 2; it must be between 3 and 255"),
+        ({"groups": 256}, "data_owners is 256"),
+        ({"groups": 65, "rule": Rule.M_KRUM}, "data_owners is 65; it must be between 3 and 64"),
+        ({"groups": 3, "rule": Rule.OUTLIER, "mu_bps": 3400}, "data_owners is 3; .* at least 4"),
+        ({"groups": 3, "min_accepted": 4}, "min_accepted is 4; it must be between 3 and 3"),
+        ({"public_sums": True}, "public_sums goes with mode grouped"),
+        ({"payout": Payout.CONTRIBUTION}, "score_cap is 0"),
+        ({"payout": Payout.CONTRIBUTION, "score_cap": 1 << 127}, "score_cap is"),
+        ({"score_cap": 1}, "score_cap is 1; it must be between 0 and 0"),
+        ({"bound": 0}, "bound is 0"),
+    ],
+    ids=str,
+)
+def test_what_a_verified_session_must_obey(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        check_params(verified(**changes))
+
+
+@given(d=st.integers(1, MOST_DIMENSION))
+def test_the_largest_provable_bound_is_named(d: int) -> None:
+    most = pine.largest_bound(d)
+    check_params(verified(dimension=d, bound=most))
+    pine.choose(d, most)
+    with pytest.raises(ValueError, match=f"the largest that can be proved with d = {d} is {most}"):
+        check_params(verified(dimension=d, bound=most + 1))
+
+
+@pytest.mark.parametrize("changes", [{"rule": Rule.TRUST}, {"payout": Payout.CONTRIBUTION, "score_cap": 9}], ids=str)
+def test_what_goes_with_mode_verified_only(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="goes with mode verified only"):
+        check_params(params(**changes))
+
+
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="mode"):
-        check_params(replace(params(), mode=1))  # type: ignore[arg-type]
+        check_params(replace(params(), mode=7))  # type: ignore[arg-type]
 
 
 @given(d=st.integers(1, MOST_DIMENSION), size=st.integers(2, 32), groups=st.integers(1, 8))
