@@ -42,7 +42,7 @@ class Piece:
 class StagedUpload:
     """The steps of an upload; each must follow the one before.
 
-    ``upload.make_upload`` is the honest sequence. address: 20 bytes.  committee: n.  threshold: degree t of the sharing.
+    ``upload.make_upload`` is the honest sequence. address: 20 bytes.  committee: n.  threshold: degree t, n >= 4 t + 1.
     seed: 32 bytes, the only randomness: the same seed and vector give the same bytes again.
     """
 
