@@ -82,7 +82,7 @@ def test_usual_verified_sessions_pass() -> None:
         ({"groups": 3, "rule": Rule.OUTLIER, "mu_bps": 3400}, "data_owners is 3; .* at least 4"),
         ({"groups": 3, "min_accepted": 4}, "min_accepted is 4; it must be between 3 and 3"),
         ({"public_sums": True}, "public_sums goes with mode grouped"),
-        ({"payout": Payout.CONTRIBUTION}, "score_cap is 0"),
+        ({"payout": Payout.CONTRIBUTION, "score_cap": 0}, "score_cap is 0"),
         ({"payout": Payout.CONTRIBUTION, "score_cap": 1 << 127}, "score_cap is"),
         ({"score_cap": 1}, "score_cap is 1; it must be between 0 and 0"),
         ({"bound": 0}, "bound is 0"),
