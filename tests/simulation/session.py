@@ -13,6 +13,7 @@ from protocols.sessions.identity import Identity
 from protocols.sessions.owner import Output, OwnerMachine
 from protocols.sessions.params import REFERENCE, Bitmap, Mode, Payout, Phase, Rule, SessionParams
 from protocols.sessions.prover import ProverMachine
+from protocols.sessions.shelf import MemoryShelf
 from protocols.wire.context import Context, tagged_hash
 from tests.simulation.market import FakeMarket
 from tests.simulation.network import Network
@@ -87,8 +88,6 @@ class Session:
     def _prover(self, identity: Identity, i: int) -> Callable[[], Machine]:
         secret = self._secret("prover", i)
         if self.params.mode == Mode.VERIFIED:
-            from protocols.sessions.shelf import MemoryShelf
-
             return lambda: machines.prover(self.params.mode, self.context, identity, secret, MemoryShelf())
         return lambda: ProverMachine(self.context, identity, secret)
 
