@@ -28,6 +28,13 @@ MIGRATIONS = (
         session INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (session, key)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE inputs ADD COLUMN link BLOB;
+    ALTER TABLE sessions ADD COLUMN entries INTEGER;
+    ALTER TABLE sessions ADD COLUMN link BLOB;
+    ALTER TABLE safety ADD COLUMN entries INTEGER;
+    ALTER TABLE safety ADD COLUMN link BLOB;
+    """,
 )
 VERSION = len(MIGRATIONS)
 BUSY_S = 10.0

@@ -8,6 +8,7 @@ from omninode.store.connection import Database
 from omninode.store.journal import Journal
 from omninode.store.meta import Meta
 from omninode.store.safety import Safety
+from omninode.store.transcript import Transcripts
 
 DATABASE = "node.sqlite"
 FILES = "journal"
@@ -22,6 +23,8 @@ class Store:
         self.begin, self.append, self.inputs = journal.begin, journal.append, journal.inputs
         self.sessions, self.set_state, self.forget_inputs = journal.sessions, journal.set_state, journal.forget_inputs
         self.record_once = safety.record_once
+        transcripts = Transcripts(database, journal)
+        self.transcript, self.payload = transcripts.transcript, transcripts.payload
         self.meta_get, self.meta_put = meta.get, meta.put
 
     @classmethod

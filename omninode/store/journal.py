@@ -10,6 +10,7 @@ from typing import Any
 
 from omninode.errors import StoreError, disk_error
 from omninode.store.connection import Database
+from omninode.store.links import first_link, next_link
 
 INLINE = 64 << 10  # bytes; larger payloads are files, so that the database and its log stay small
 SEED_BYTES = 32
@@ -26,21 +27,25 @@ class Journal:
         if len(seed) != SEED_BYTES:
             raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
         with self._db.transaction() as sql:
-            sql.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?, ?, NULL)", (session, role, seed))
+            sql.execute("INSERT OR IGNORE INTO sessions (session, role, seed) VALUES (?, ?, ?)", (session, role, seed))
             row = sql.execute("SELECT seed FROM sessions WHERE session = ? AND role = ?", (session, role)).fetchone()
             return bytes(row[0])
 
     def append(self, session: int, role: str, kind: str, payload: bytes) -> int:
         """Write one input, on disk when this returns. Returns its number, counted from 0 within (session, role)."""
-        digest = None
-        if len(payload) > INLINE:
-            digest = self._write_file(payload)
+        digest = hashlib.sha256(payload).digest()
+        if large := len(payload) > INLINE:
+            self._write_file(payload, digest)
+        content = (None, digest) if large else (payload, None)
         with self._db.transaction() as sql:
-            query = "SELECT coalesce(max(seq) + 1, 0) FROM inputs WHERE session = ? AND role = ?"
-            seq = int(sql.execute(query, (session, role)).fetchone()[0])
-            row = (session, role, seq, kind, payload if digest is None else None, digest)
-            sql.execute("INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?)", row)
-            return seq
+            query = "SELECT seq, link FROM inputs WHERE session = ? AND role = ? ORDER BY seq DESC LIMIT 1"
+            last, previous = sql.execute(query, (session, role)).fetchone() or (-1, None)
+            link = next_link(previous or first_link(session, role), kind, digest)
+            row = (session, role, last + 1, kind, *content, link)
+            sql.execute("INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            end = (last + 2, link, session, role)
+            sql.execute("UPDATE sessions SET entries = ?, link = ? WHERE session = ? AND role = ?", end)
+            return int(last) + 1
 
     def inputs(self, session: int, role: str) -> list[tuple[int, str, bytes]]:
         """All inputs as (number, kind, payload), in order. Raises StoreError if a payload's file is gone or damaged."""
@@ -50,6 +55,15 @@ class Journal:
         return [
             (seq, kind, payload if digest is None else self._read_file(digest)) for seq, kind, payload, digest in rows
         ]
+
+    def payload(self, session: int, role: str, seq: int) -> bytes:
+        """One input's payload. Raises StoreError as ``inputs`` does, or if there is no such input."""
+        query = "SELECT payload, digest FROM inputs WHERE session = ? AND role = ? AND seq = ?"
+        with self._db.reading() as sql:
+            row = sql.execute(query, (session, role, seq)).fetchone()
+        if row is None:
+            raise StoreError(f"session {session}: the journal has no entry {seq}")
+        return bytes(row[0]) if row[1] is None else self._read_file(row[1])
 
     def sessions(self) -> list[tuple[int, str, Any]]:
         """(session, role, state) of everything ever begun; state None until it was set."""
@@ -72,6 +86,7 @@ class Journal:
             large = "SELECT DISTINCT digest FROM inputs WHERE session = ? AND role = ? AND digest IS NOT NULL"
             candidates = [row[0] for row in sql.execute(large, where)]
             sql.execute("DELETE FROM inputs WHERE session = ? AND role = ?", where)
+            sql.execute("UPDATE sessions SET entries = NULL, link = NULL WHERE session = ? AND role = ?", where)
             used = "SELECT 1 FROM inputs WHERE digest = ? LIMIT 1"
             orphans = [digest for digest in candidates if sql.execute(used, (digest,)).fetchone() is None]
             for digest in orphans:  # inside the transaction: nobody appends the same payload meanwhile
@@ -80,12 +95,11 @@ class Journal:
     def _path(self, digest: bytes) -> Path:
         return self._files / digest.hex()
 
-    def _write_file(self, payload: bytes) -> bytes:
+    def _write_file(self, payload: bytes, digest: bytes) -> None:
         """Content, then name, then folder: after a crash the name stands for the whole content or does not exist."""
-        digest = hashlib.sha256(payload).digest()
         path = self._path(digest)
         if path.exists():
-            return digest
+            return
         temporary = path.with_suffix(f".{os.getpid()}-{os.urandom(4).hex()}")
         try:
             self._files.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -98,7 +112,6 @@ class Journal:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise disk_error(error, path) from error
-        return digest
 
     def _read_file(self, digest: bytes) -> bytes:
         path = self._path(digest)

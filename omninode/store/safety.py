@@ -7,7 +7,10 @@ from omninode.store.connection import Database
 
 
 class Safety:
-    """Write-once values by (session, key). Never deleted: they outlive the inputs of the session."""
+    """Write-once values by (session, key). Never deleted: they outlive the inputs of the session.
+
+    Keys are "role/name". A new record seals the journal of its role: how long it is, and its last link.
+    """
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -15,7 +18,9 @@ class Safety:
     def record_once(self, session: int, key: str, value: bytes) -> None:
         """Write (key, value), on disk when this returns; the same again is fine. SafetyError for another value."""
         with self._db.transaction() as sql:
-            sql.execute("INSERT OR IGNORE INTO safety VALUES (?, ?, ?)", (session, key, value))
+            query = "SELECT seq + 1, link FROM inputs WHERE session = ? AND role = ? ORDER BY seq DESC LIMIT 1"
+            seal = sql.execute(query, (session, key.partition("/")[0])).fetchone() or (None, None)
+            sql.execute("INSERT OR IGNORE INTO safety VALUES (?, ?, ?, ?, ?)", (session, key, value, *seal))
             row = sql.execute("SELECT value FROM safety WHERE session = ? AND key = ?", (session, key)).fetchone()
             if bytes(row[0]) != value:
                 raise SafetyError(
