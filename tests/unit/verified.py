@@ -151,11 +151,15 @@ class World:
 
 def feed(machine: Machine, kind: str, value: Any) -> list[fx.Effect]:
     """One journaled input."""
-    actions: dict[str, Callable[[Any], list[fx.Effect]]] = {
-        "chain": machine.chain, "tick": machine.tick, "message": machine.receive,
-        "update": machine.update_ready,  # type: ignore[attr-defined]
-    }  # fmt: skip
-    return actions[kind](value)
+    match kind:
+        case "chain":
+            return machine.chain(value)
+        case "tick":
+            return machine.tick(value)
+        case "message":
+            return machine.receive(value)
+    effects: list[fx.Effect] = machine.update_ready(value)  # type: ignore[attr-defined]
+    return effects
 
 
 def rule_of(machine: Machine, message: msg.Message) -> str:
