@@ -12,7 +12,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
 from protocols.sessions import events as ev
-from protocols.sessions.effects import Blame, Effect, Note, Send, Transact
+from protocols.sessions.effects import Blame, Effect, Note, Remember, Send, Transact
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import Bitmap, Phase
 from protocols.sessions.prover_decode import settled
@@ -134,8 +134,15 @@ class OwnerMachine:
         ]
         if self.result is None:
             self.result = self._output(decoded.values, set(decoded.error_points))
-            effects += [Note("output", (("count", self.result.count),)), Transact("acknowledge", (), key="acknowledge")]
+            effects += [self._remembered(), Note("output", (("count", self.result.count),))]
+            effects.append(Transact("acknowledge", (), key="acknowledge"))
         return effects
+
+    def _remembered(self) -> Remember:
+        """What this batch was opened to, for whoever asks later; another batch (a reorganised chain) is another key."""
+        assert self.result is not None and self._view.batch is not None
+        total, count = self.result.total.astype("<i8").tobytes(), self.result.count.to_bytes(4, "big")
+        return Remember(f"output/{self._view.batch.batch_hash.hex()}", self._context.bind("output", total, count))
 
     def _output(self, total: Vector, liars: set[int]) -> Output:
         view = self._view
