@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from omninode.config import Config
+    from omninode.config_schema import ModelOwner
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _LISTEN = re.compile(r"/(ip4/[0-9.]+|ip6/[0-9a-fA-F:]+)/tcp/([0-9]+)")
+MOST_COMPARED = 64  # as protocols.sessions.limits, which needs NumPy
 _PEER = re.compile(r"/(ip4|ip6|dns|dns4|dns6)/[^/]+/tcp/[0-9]+(/p2p/[1-9A-HJ-NP-Za-km-z]+)?")
 
 
@@ -61,11 +63,30 @@ def _session(config: Config) -> tuple[str, str] | None:
     owner = config.model_owner
     if owner.committee < 4 * owner.threshold + 1:
         return "model_owner.committee", f"must be at least 4 threshold + 1 = {4 * owner.threshold + 1}"
-    if owner.rule != "none" and owner.groups < int(owner.mu * owner.groups) + 3:
-        needed = int(owner.mu * owner.groups) + 3
-        return "model_owner.groups", f"must be at least {needed} for rule {owner.rule} with mu {owner.mu:g}"
-    if owner.rule == "m-krum" and owner.m_krum < 1:
-        return "model_owner.m_krum", "is missing: rule m-krum wants the number of groups to keep"
-    if owner.min_accepted > owner.groups * owner.group_size:
-        return "model_owner.min_accepted", "is more than groups x group_size"
+    verified = owner.mode == "verified"
+    rule = ("trust" if verified else "outlier") if owner.rule == "auto" else owner.rule
+    judged = "data_owners" if verified else "groups"
+    count = getattr(owner, judged)
+    if rule not in ("none", "trust") and count < int(owner.mu * count) + 3:
+        needed = int(owner.mu * count) + 3
+        return f"model_owner.{judged}", f"must be at least {needed} for rule {rule} with mu {owner.mu:g}"
+    if rule not in ("none", "trust") and verified and count > MOST_COMPARED:
+        return "model_owner.data_owners", f"must be at most {MOST_COMPARED} for rule {rule}, which compares all pairs"
+    if rule == "m-krum" and owner.m_krum < 1:
+        return "model_owner.m_krum", "is missing: rule m-krum wants the number to keep"
+    places = owner.data_owners if verified else owner.groups * owner.group_size
+    if owner.min_accepted > places:
+        return "model_owner.min_accepted", f"is more than {'data_owners' if verified else 'groups x group_size'}"
+    return _reference(owner, verified, rule)
+
+
+def _reference(owner: ModelOwner, verified: bool, rule: str) -> tuple[str, str] | None:
+    """Rule trust and payout by contribution go with mode verified and with a root set."""
+    uses = {"rule": rule == "trust", "payout": owner.payout == "contribution"}
+    for name, wanted in uses.items():
+        if wanted and not verified:
+            return f"model_owner.{name}", f'"{getattr(owner, name)}" goes with model_owner.mode = "verified" only'
+        if wanted and owner.root_images < 1:
+            word = rule if name == "rule" else owner.payout
+            return "model_owner.root_images", f"must be at least 1: {name} {word} holds updates against a root set"
     return None

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 ROLES = ("model_owner", "data_owner", "prover")
-RULES = ("none", "outlier", "multi-krum", "m-krum")
+MODES = ("verified", "grouped")
+RULES = ("auto", "none", "trust", "outlier", "multi-krum", "m-krum")
+PAYOUTS = ("equal", "contribution")
 
 
 def key(
@@ -98,18 +100,23 @@ class DataOwner:
 class ModelOwner:
     """Defaults of `omninode session create`."""
 
+    mode: str = key("verified", "verified: each update proved and judged alone; grouped: sums of groups", choices=MODES)
     preset: str = key("digits", "learning task", choices=("digits", "mnist"))
     seed: int = key(0, "starts the model's first random weights", low=0)
     reward: int = key(12 * 10**15, "for all data owners of a session together", low=0, wei=True)
     prover_fee: int = key(10**15, "for each prover of a session", low=0, wei=True)
     deposit: int = key(10**15, "of each data owner, given back unless it falls silent", low=0, wei=True)
-    groups: int = key(4, "groups of data owners", low=1, high=16)
-    group_size: int = key(3, "data owners in a group", low=2, high=1000)
+    data_owners: int = key(12, "mode verified: data owners of a session, at most", low=3, high=255)
+    groups: int = key(4, "mode grouped: groups of data owners", low=1, high=16)
+    group_size: int = key(3, "mode grouped: data owners in a group", low=2, high=1000)
     committee: int = key(5, "provers; at least 4 threshold + 1", low=5, high=64)
     threshold: int = key(1, "provers that may lie or crash", low=1, high=15)
-    rule: str = key("outlier", "which groups are left out", choices=RULES)
-    mu: float = key(0.25, "share of the groups that may be corrupt", low=0.0, high=0.5)
-    m_krum: int = key(0, "with rule m-krum: how many groups to keep", low=0, high=16)
+    rule: str = key("auto", "who is left out; auto: trust in mode verified, outlier in grouped", choices=RULES)
+    mu: float = key(0.25, "share of groups (verified: data owners) that may be corrupt", low=0.0, high=0.5)
+    m_krum: int = key(0, "with rule m-krum: how many to keep", low=0, high=64)
+    payout: str = key("equal", "how the reward is split; contribution, by score, in mode verified", choices=PAYOUTS)
+    score_cap: float = key(0.5, "by contribution: largest score that counts, of B squared", low=0.0001, high=1.0)
+    root_images: int = key(30, "mode verified: own samples held out for the reference; 0: none", low=0, high=100_000)
     min_accepted: int = key(3, "least number of updates that may be summed and opened", low=3, high=10_000)
     register_blocks: int = key(15, "window for registration, in blocks", low=1)
     upload_blocks: int = key(20, "window for training and upload, in blocks", low=1)

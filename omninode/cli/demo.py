@@ -14,7 +14,8 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    hostile: Annotated[bool, typer.Option("--hostile", help="Three attackers in session 3.")] = False,
+    mode: Annotated[str, typer.Option(help="verified or grouped.")] = "verified",
+    hostile: Annotated[bool, typer.Option("--hostile", help="Mode grouped: three attackers in session 3.")] = False,
     data: Annotated[
         Path | None, typer.Option(help="Folder with MNIST IDX files instead of the bundled digits.", show_default=False)
     ] = None,
@@ -22,7 +23,7 @@ def demo(
     sessions: Annotated[int, typer.Option(help="Sessions to run.", min=1, max=100)] = 5,
     owners: Annotated[int, typer.Option(help="Data owners.", min=3, max=200)] = 12,
     provers: Annotated[int, typer.Option(help="Provers.", min=5, max=32)] = 5,
-    group_size: Annotated[int, typer.Option(help="Data owners in a group.", min=2)] = 3,
+    group_size: Annotated[int, typer.Option(help="Mode grouped: data owners in a group.", min=2)] = 3,
     block_time: Annotated[int, typer.Option(help="Seconds between blocks.", min=1, max=60)] = 1,
     out: Annotated[Path, typer.Option(help="Where the summary goes, in a folder named by the time.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json at the end, and nothing else.")] = False,
@@ -31,7 +32,7 @@ def demo(
     from omninode.demo import DemoOptions, main
 
     options = DemoOptions(
-        hostile=hostile, data=data, seed=seed, sessions=sessions, owners=owners, provers=provers,
+        mode=mode, hostile=hostile, data=data, seed=seed, sessions=sessions, owners=owners, provers=provers,
         group_size=group_size, block_time=block_time, out=out, as_json=as_json,
     )  # fmt: skip
     raise typer.Exit(main(options))

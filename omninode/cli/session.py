@@ -11,23 +11,28 @@ from omninode.cli.common import ConfigOption, JsonOption, TimeoutOption
 app = typer.Typer(help="Sessions: paid improvements of a model.", no_args_is_help=True, rich_markup_mode=None)
 Number = Annotated[int, typer.Argument(help="Number of the session.", min=1)]
 Amount = Annotated[str | None, typer.Option(help='Such as "0.05 ether", "3 gwei" or wei.', show_default=False)]
+_RULES = "trust (mode verified), none, outlier, multi-krum or m-krum; auto: what is usual in the mode."
 Count = Annotated[int | None, typer.Option(show_default=False)]
 
 
 @app.command()
 def create(
     config: ConfigOption = None,
+    mode: Annotated[str | None, typer.Option(help="verified or grouped.", show_default=False)] = None,
     reward: Amount = None,
     prover_fee: Amount = None,
     deposit: Amount = None,
     gas_price_cap: Amount = None,
+    data_owners: Annotated[int | None, typer.Option(help="Mode verified: places.", show_default=False)] = None,
     groups: Count = None,
     group_size: Count = None,
     committee: Count = None,
     threshold: Count = None,
-    rule: Annotated[str | None, typer.Option(help="none, outlier, multi-krum or m-krum.", show_default=False)] = None,
-    mu: Annotated[float | None, typer.Option(help="Share of groups taken for corrupt.", show_default=False)] = None,
+    rule: Annotated[str | None, typer.Option(help=_RULES, show_default=False)] = None,
+    mu: Annotated[float | None, typer.Option(help="Share taken for corrupt.", show_default=False)] = None,
     m_krum: Count = None,
+    payout: Annotated[str | None, typer.Option(help="equal or contribution.", show_default=False)] = None,
+    score_cap: Annotated[float | None, typer.Option(help="Largest score, of B squared.", show_default=False)] = None,
     min_accepted: Count = None,
     register_blocks: Count = None,
     upload_blocks: Count = None,
@@ -41,8 +46,9 @@ def create(
 
     given: dict[str, Any] = {
         "reward": _wei(reward), "prover_fee": _wei(prover_fee), "deposit": _wei(deposit),
-        "gas_price_cap": _wei(gas_price_cap), "groups": groups, "group_size": group_size, "committee": committee,
-        "threshold": threshold, "rule": rule, "mu": mu, "m_krum": m_krum, "min_accepted": min_accepted,
+        "gas_price_cap": _wei(gas_price_cap), "mode": mode, "data_owners": data_owners, "groups": groups,
+        "group_size": group_size, "committee": committee, "threshold": threshold, "rule": rule, "mu": mu,
+        "m_krum": m_krum, "payout": payout, "score_cap": score_cap, "min_accepted": min_accepted,
         "register_blocks": register_blocks, "upload_blocks": upload_blocks, "settle_blocks": settle_blocks,
         "public_sums": public_sums,
     }  # fmt: skip
@@ -58,7 +64,9 @@ def _say_created(answer: dict[str, Any]) -> None:
     from omninode.config_values import format_wei
 
     typer.echo(f"session {answer['session']} is open; {format_wei(answer['escrow'])} in escrow")
-    if "guarantee" in answer:
+    if answer.get("guarantee") is None:
+        typer.echo(answer.get("why", ""))
+    else:
         holds = "holds" if answer["guarantee"] else "does not hold"
         typer.echo(f"the papers' guarantee {holds} for these numbers: {answer.get('why', '')}")
 
@@ -87,6 +95,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False, timeout: Tim
     rows = [
         [
             s["session"],
+            s.get("mode"),
             s["phase"],
             s.get("deadline"),
             f"{s['registered']}/{s['places']}",
@@ -95,7 +104,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False, timeout: Tim
         ]
         for s in answer["sessions"]
     ]
-    print_table(["session", "phase", "deadline", "registered", "reward", "owner"], rows)
+    print_table(["session", "mode", "phase", "deadline", "registered", "reward", "owner"], rows)
 
 
 @app.command()

@@ -15,11 +15,16 @@ from omninode.chain.hashing import checksum_address
 from omninode.cluster.local import EXIT_DELAY_BLOCKS, FUNDS, PROVER_STAKE, LocalCluster, NodePlan
 from omninode.learning import data as local_data
 from omninode.learning.presets import Preset
+from omninode.learning.reference import ROOT_SAMPLES
 
 
-def write_data(files: Path, samples: local_data.Samples, preset: Preset, seed: int, owners: int) -> None:
-    """Split IID and write owner.npz, test.npz, pooled.npz and data-owner-NN.npz into ``files``."""
-    split = local_data.split(samples, seed, owner=preset.owner_samples, per_party=preset.party_samples, parties=owners)
+def write_data(files: Path, samples: local_data.Samples, preset: Preset, seed: int, owners: int, root: int = 0) -> None:
+    """Split IID and write owner.npz, test.npz, pooled.npz and data-owner-NN.npz into ``files``.
+
+    root: how many samples the model owner has for its root set, besides those for training.
+    """
+    own = preset.owner_samples + root
+    split = local_data.split(samples, seed, owner=own, per_party=preset.party_samples, parties=owners)
     files.mkdir(parents=True)
     parts = {"owner": split.owner, "test": split.test, "pooled": split.pooled()}
     parts |= {owner_name(k): part for k, part in enumerate(split.parties)}
@@ -64,9 +69,10 @@ def lay_out(
     from omninode.learning.presets import DIGITS
 
     files = root / "data"
-    write_data(files, local_data.load_digits(), DIGITS, seed, owners)
+    write_data(files, local_data.load_digits(), DIGITS, seed, owners, root=ROOT_SAMPLES)
     size = 3
-    plans = plan(files, DIGITS, owners, provers, {"seed": seed, "groups": max(1, owners // size), "group_size": size})
+    session = {"seed": seed, "data_owners": owners, "groups": max(1, owners // size), "group_size": size}
+    plans = plan(files, DIGITS, owners, provers, session)
     cluster = LocalCluster(root, plans, attached=False)
     addresses = cluster.create_wallets()
     chain = devchain.start_anvil(block_time=block_time, die_with_parent=False, log_file=root / "anvil.log")

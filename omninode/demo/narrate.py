@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 
 from omninode.demo.record import SessionRecord
+from omninode.roles.outcome import owners_in
 from protocols.sessions import events as ev
-from protocols.sessions.params import Beacon, Bitmap, Phase
+from protocols.sessions.params import REFERENCE, Beacon, Bitmap, Phase
 
 
 class Narrator:
@@ -45,25 +46,28 @@ class Narrator:
         if text:
             self.say(f"session {record.session}  {text}")
         view = record.view
+        keys = "" if record.verified else f"key shares {len(view.share_roots)}  "
         self.status(
             f"session {record.session}: {view.phase.name.lower()}  "
-            f"registered {len(view.members)}  key shares {len(view.share_roots)}  uploads {len(view.upload_roots)}"
+            f"registered {len(view.members)}  {keys}uploads {len(view.upload_roots)}"
         )
-
-    def _count(self, record: SessionRecord, kind: Bitmap) -> int:
-        return record.view.sets[kind].bit_count()
 
 
 def _created(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
     p = r.view.p
+    who = f"{p.groups} data owners" if r.verified else f"{p.groups} groups of {p.group_size}"
     return (
-        f"[bold]created[/]: {p.reward / 1e18:g} ether reward in escrow for {p.groups} groups of {p.group_size}, "
+        f"[bold]created[/]: {p.reward / 1e18:g} ether reward in escrow for {who}, "
         f"{p.dimension:,} parameters, norm bound {p.bound / 2**p.frac_bits:.2f}"
     )
 
 
 def _committee(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
     return "committee drawn by the beacon: " + ", ".join(n.name(p.address) for p in r.view.committee)
+
+
+def _reference(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
+    return "the owner has committed its reference update, from data that it trains on nowhere else"
 
 
 def _groups(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
@@ -74,7 +78,9 @@ def _groups(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
 
 def _set(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str | None:
     assert isinstance(event, ev.SetFixed)
-    count, total = event.bits.bit_count(), len(r.view.members)
+    count, total = owners_in(event.bits), len(r.view.members)
+    if r.verified:
+        return _verified_set(r, event.kind, count, total)
     return {
         Bitmap.BUNDLES: f"key shares complete for {count} of {total}",
         Bitmap.DELIVERED: f"masked updates of {count} data owners shared to the provers",
@@ -82,8 +88,21 @@ def _set(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str | None:
     }[event.kind]
 
 
+def _verified_set(r: SessionRecord, kind: Bitmap, count: int, total: int) -> str:
+    also = " and the owner's reference" if r.view.in_set(kind, REFERENCE) else ""
+    return {
+        Bitmap.BUNDLES: f"{total} data owners registered",
+        Bitmap.DELIVERED: f"updates of {count} data owners{also} shared to the provers: they may go offline",
+        Bitmap.VALID: f"proofs of {count} of {total} data owners{also} are right",
+    }[kind]
+
+
 def _batch(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
     assert isinstance(event, ev.BatchFinal)
+    if r.verified:
+        rule = r.view.p.rule.name.lower().replace("_", "-")
+        valid = owners_in(r.view.sets.get(Bitmap.VALID, 0))
+        return f"batch final: rule {rule} accepts {event.accepted.bit_count()} of {valid} valid updates"
     refused = len(r.view.groups) - event.selected.bit_count()
     tail = f", {refused} left out" if refused else ""
     return f"batch final: {event.selected.bit_count()} groups, {event.accepted.bit_count()} updates accepted{tail}"
@@ -114,6 +133,7 @@ def _beacon(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str | None:
 _TELLERS: dict[type[ev.ChainEvent], Callable[[Narrator, SessionRecord, ev.ChainEvent], str | None]] = {
     ev.SessionCreated: _created,
     ev.CommitteeDrawn: _committee,
+    ev.ReferenceCommitted: _reference,
     ev.GroupsDrawn: _groups,
     ev.SetFixed: _set,
     ev.BeaconSet: _beacon,

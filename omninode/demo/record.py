@@ -6,8 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from omninode.roles import outcome
+from omninode.roles.outcome import hexed
 from protocols.sessions.events import ChainEvent, PhaseChanged
-from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.params import Mode, Phase
 from protocols.sessions.view import SessionView
 
 # Phases as a reader of the papers knows them.
@@ -25,6 +27,7 @@ PHASE_NAMES = {
     Phase.BATCH: "unmask + batch",
     Phase.OUTPUT: "open the sum",
 }
+VERIFIED_NAMES = {**PHASE_NAMES, Phase.QUERY: "proofs", Phase.VALID: "proofs", Phase.BATCH: "batch"}
 
 
 @dataclass
@@ -48,74 +51,42 @@ class SessionRecord:
         before = self.view.phase
         self.view.apply(event)
         if isinstance(event, PhaseChanged):
-            if before in PHASE_NAMES:
-                self.seconds[PHASE_NAMES[before]] += now - self._since
+            names = VERIFIED_NAMES if self.verified else PHASE_NAMES
+            if before in names:
+                self.seconds[names[before]] += now - self._since
             self._since = now
+
+    @property
+    def verified(self) -> bool:
+        """Whether every update stands alone."""
+        return self.view.params is not None and self.view.p.mode == Mode.VERIFIED
 
     @property
     def ended(self) -> bool:
         """Whether the chain has closed the session."""
         return self.view.phase in (Phase.FINISHED, Phase.ABORTED)
 
-    def fate(self, index: int) -> str:
-        """What became of the data owner registered ``index``-th, in a word or two."""
-        view = self.view
-        if view.batch is None:
-            return "no batch"
-        if view.batch.accepted >> index & 1:
-            return "accepted"
-        if not view.in_set(Bitmap.BUNDLES, index):
-            return "no key shares"
-        if index not in view.upload_roots:
-            return "no upload"
-        if not view.in_set(Bitmap.DELIVERED, index):
-            return "not delivered"
-        if not view.in_set(Bitmap.VALID, index):
-            return "inconsistent shares"
-        group = view.group_of(index)
-        if not view.batch.passed >> group & 1:
-            return "group refused"
-        return "group not selected"
-
     def groups(self) -> list[dict[str, Any]]:
-        """Members, survivors (U) and acceptance per group, addresses in hex."""
-        view, batch = self.view, self.view.batch
-        return [
-            {
-                "members": [_hex(view.members[k].address) for k in group],
-                "survivors": [_hex(view.members[k].address) for k in view.within(Bitmap.VALID, r)],
-                "accepted": bool(batch and batch.selected >> r & 1),
-            }
-            for r, group in enumerate(view.groups)
-        ]
-
-    def payouts(self) -> dict[bytes, int]:
-        """Reward per accepted data owner: floor(reward / data owners drawn), as the contract pays it."""
-        view = self.view
-        share = view.p.reward // max(len(view.members), 1)
-        accepted = view.batch.accepted if view.batch else 0
-        return {m.address: share if accepted >> m.index & 1 else 0 for m in view.members}
+        """Mode grouped: members, survivors (U) and acceptance per group, addresses in hex."""
+        return outcome.groups(self.view)
 
     def as_json(self) -> dict[str, Any]:
         """The session's part of result.json. paid: what each wallet claimed beyond its own returned deposit."""
         view = self.view
         deposits = {m.address: view.p.deposit for m in view.members if not view.silent_owners >> m.index & 1}
-        paid = {_hex(who): wei - deposits.get(who, 0) for who, wei in self.claimed.items() if who != view.p.owner}
+        paid = {hexed(who): wei - deposits.get(who, 0) for who, wei in self.claimed.items() if who != view.p.owner}
         return {
             "id": self.session,
             "aborted": view.aborted,
             "accuracy": self.accuracy,
-            "groups": self.groups(),
+            "mode": view.p.mode.name.lower(),
+            **({"data_owners": outcome.data_owners(view)} if self.verified else {"groups": self.groups()}),
             "paid": paid,
             "escrow": self.escrow,
             "refund": self.claimed.get(view.p.owner, 0),
-            "slashed": {_hex(who): wei for who, wei in self.slashed.items()},
+            "slashed": {hexed(who): wei for who, wei in self.slashed.items()},
             "gas": dict(self.gas),
             "calls": dict(self.calls),
             "seconds": {name: round(value, 2) for name, value in self.seconds.items()},
             "bytes": dict(self.bytes_moved),
         }
-
-
-def _hex(address: bytes) -> str:
-    return "0x" + address.hex()

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from omninode.demo.record import SessionRecord
+from omninode.roles import outcome
 
 ETHER = 10**18
 
@@ -43,21 +44,35 @@ def accuracy_table(owner_alone: float, pooled: float, records: Sequence[SessionR
     table = Table(title="Accuracy on the held-out test set", title_justify="left")
     table.add_column("model")
     table.add_column("accuracy", justify="right")
-    table.add_column("groups accepted", justify="right")
+    table.add_column("accepted", justify="right")
     table.add_column("seconds", justify="right")
     table.add_row("owner alone", f"{owner_alone:.4f}", "", "")
     for record in records:
-        groups = record.groups()
-        kept = f"{sum(g['accepted'] for g in groups)} of {len(groups)}"
         shown = "aborted" if record.accuracy is None else f"{record.accuracy:.4f}"
-        table.add_row(f"after session {record.session}", shown, kept, f"{sum(record.seconds.values()):.1f}")
+        table.add_row(
+            f"after session {record.session}", shown, _accepted(record), f"{sum(record.seconds.values()):.1f}"
+        )
     table.add_row("all data in one place", f"{pooled:.4f}", "", "")
     return table
 
 
+def _accepted(record: SessionRecord) -> str:
+    """How many were accepted, of how many."""
+    if record.verified:
+        entries = outcome.data_owners(record.view)
+        return f"{sum(entry['accepted'] for entry in entries)} of {len(entries)} updates"
+    groups = record.groups()
+    return f"{sum(group['accepted'] for group in groups)} of {len(groups)} groups"
+
+
 def people_table(records: Sequence[SessionRecord], names: Mapping[bytes, str]) -> Table:
-    """Per data owner: its group and fate in every session, and what it was paid."""
-    table = Table(title="Data owners (reward in ether)", title_justify="left")
+    """Per data owner: what became of it in every session, and what it was paid.
+
+    Mode grouped: its group, and why not. Mode verified: its score in percent of B squared, what it earned, or why not.
+    """
+    verified = any(record.verified for record in records)
+    told = "score in % of the largest there can be, and reward" if verified else "reward"
+    table = Table(title=f"Data owners ({told} in ether)", title_justify="left")
     table.add_column("data owner")
     for record in records:
         table.add_column(f"s{record.session}")
@@ -70,11 +85,23 @@ def people_table(records: Sequence[SessionRecord], names: Mapping[bytes, str]) -
             if member is None or not record.view.groups:
                 row.append("-")
                 continue
-            fate = record.fate(member.index)
-            row.append(f"g{record.view.group_of(member.index)}" + ("" if fate == "accepted" else f" {fate}"))
-            paid += record.payouts()[address] if address in record.claimed else 0
+            row.append(_fate(record, member.index))
+            paid += outcome.payouts(record.view)[member.index] if address in record.claimed else 0
         table.add_row(names.get(address, "0x" + address.hex()[:8]), *row, ether(paid))
     return table
+
+
+def _fate(record: SessionRecord, index: int) -> str:
+    view = record.view
+    fate = outcome.fate(view, index)
+    if not record.verified:
+        return f"g{view.group_of(index)}" + ("" if fate == "accepted" else f" {fate}")
+    paid = outcome.payouts(view)[index]
+    if fate != "accepted":
+        return f"{fate} {ether(paid)}" if paid else fate
+    score, copies = outcome.scores_of(view).get(index, (None, 1))
+    shown = "" if score is None else f"{100 * score / view.p.bound**2:.0f} % "
+    return shown + (f"/{copies} " if copies > 1 else "") + ether(paid)
 
 
 def prover_table(records: Sequence[SessionRecord], names: Mapping[bytes, str]) -> Table:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omninode.cluster.deploy import plan, write_data
 from omninode.cluster.local import NodePlan
 from omninode.demo.options import DemoOptions
 from omninode.learning import data as local_data
 from omninode.learning.presets import DIGITS, MNIST, Preset
+from omninode.learning.reference import ROOT_SAMPLES
 
 HOSTILE_MODULE = "omninode.demo.hostile"
 
@@ -42,14 +44,22 @@ def build(options: DemoOptions) -> Stage:
     samples = local_data.load_idx(options.data) if options.data else local_data.load_digits()
     root = new_run_dir(options.out)
     files = root / "data"
-    write_data(files, samples, preset, options.seed, options.owners)
+    verified = options.mode == "verified"
+    write_data(files, samples, preset, options.seed, options.owners, root=ROOT_SAMPLES if verified else 0)
     session = {
-        "seed": options.seed,
+        "mode": options.mode, "seed": options.seed,
         "reward": options.reward, "prover_fee": options.prover_fee, "deposit": options.deposit,
-        "groups": options.groups, "group_size": options.group_size, "rule": options.rule,
-        "mu": options.mu_bps / 10_000, "register_blocks": options.register_blocks,
+        "rule": options.rule, "mu": options.mu_bps / 10_000, "register_blocks": options.register_blocks,
         "upload_blocks": options.upload_blocks, "settle_blocks": options.settle_blocks,
     }  # fmt: skip
+    session |= _verified_terms(options) if verified else {"groups": options.groups, "group_size": options.group_size}
     module = HOSTILE_MODULE if options.hostile else "omninode"
     plans = plan(files, preset, options.owners, options.provers + options.hostile, session, module)
     return Stage(root, preset, plans, files / "pooled.npz", files / "test.npz")
+
+
+def _verified_terms(options: DemoOptions) -> dict[str, Any]:
+    return {
+        "data_owners": options.owners, "payout": options.payout, "score_cap": options.score_cap,
+        "root_images": ROOT_SAMPLES,
+    }  # fmt: skip

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from omninode.errors import RefusedError, UsageError
-from protocols.sessions.params import Bitmap, Phase
+from omninode.roles import outcome
+from omninode.roles.outcome import bits, hexed
+from protocols.sessions.params import REFERENCE, Bitmap, Mode, Phase
 from protocols.sessions.view import SessionView
 
 if TYPE_CHECKING:
@@ -104,9 +106,10 @@ def summary(view: SessionView) -> dict[str, Any]:
     params = view.params
     return {
         "session": view.session,
+        "mode": params.mode.name.lower() if params else None,
         "phase": view.phase.name,
         "deadline": view.deadline,
-        "owner": "0x" + params.owner.hex() if params else None,
+        "owner": hexed(params.owner) if params else None,
         "registered": len(view.members),
         "places": params.groups * params.group_size if params else 0,
         "reward": params.reward if params else 0,
@@ -115,29 +118,55 @@ def summary(view: SessionView) -> dict[str, Any]:
 
 
 def detail(view: SessionView) -> dict[str, Any]:
-    """Groups, sets and the batch, as the chain has them."""
-    accepted = view.batch.accepted if view.batch else 0
+    """Sets, the batch, and what became of everybody, as the chain has them."""
+    params, batch = view.p, view.batch
+    verified = params.mode == Mode.VERIFIED
     return {
-        "committee": ["0x" + prover.address.hex() for prover in view.committee],
-        "members": [
-            {
-                "index": m.index,
-                "address": "0x" + m.address.hex(),
-                "group": view.group_of(m.index) if view.groups else None,
-                "in_v": view.in_set(Bitmap.BUNDLES, m.index),
-                "in_u": view.in_set(Bitmap.VALID, m.index),
-                "accepted": bool(accepted >> m.index & 1),
-            }
-            for m in view.members
-        ],
-        "groups": view.groups,
-        "passed": _bits(view.batch.passed) if view.batch else [],
-        "selected": _bits(view.batch.selected) if view.batch else [],
-        "named_provers": _bits(view.named_provers),
-        "silent_owners": _bits(view.silent_owners),
+        "rule": params.rule.name.lower().replace("_", "-"),
+        "payout": params.payout.name.lower(),
+        "committee": [hexed(prover.address) for prover in view.committee],
+        "members": _verified_members(view) if verified else _grouped_members(view),
+        **({"reference": _reference(view)} if verified else {"groups": view.groups}),
+        "passed": bits(batch.passed) if batch else [],
+        "selected": bits(batch.selected) if batch else [],
+        "named_provers": bits(view.named_provers),
+        "silent_owners": bits(view.silent_owners),
         "ended": view.phase in (Phase.FINISHED, Phase.ABORTED),
     }
 
 
-def _bits(value: int) -> list[int]:
-    return [i for i in range(value.bit_length()) if value >> i & 1]
+def _grouped_members(view: SessionView) -> list[dict[str, Any]]:
+    paid = outcome.payouts(view)
+    return [
+        {
+            "index": m.index,
+            "address": hexed(m.address),
+            "group": view.group_of(m.index) if view.groups else None,
+            "in_v": view.in_set(Bitmap.BUNDLES, m.index),
+            "in_u": view.in_set(Bitmap.VALID, m.index),
+            "accepted": bool(view.batch and view.batch.accepted >> m.index & 1),
+            "why": _why_not(view, m.index),
+            "paid": paid[m.index],
+        }
+        for m in view.members
+    ]
+
+
+def _why_not(view: SessionView, index: int) -> str:
+    what = outcome.fate(view, index)
+    return "" if what == "accepted" else what
+
+
+def _verified_members(view: SessionView) -> list[dict[str, Any]]:
+    return [{"index": index, **entry} for index, entry in enumerate(outcome.data_owners(view))]
+
+
+def _reference(view: SessionView) -> str:
+    """What became of the owner's reference update."""
+    if not view.p.uses_reference:
+        return "not used"
+    if view.in_set(Bitmap.VALID, REFERENCE):
+        return "valid"
+    if Bitmap.VALID in view.sets:
+        return "not valid"
+    return "committed" if REFERENCE in view.upload_roots else "not committed"

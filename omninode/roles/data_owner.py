@@ -17,8 +17,8 @@ from omninode.net.errors import NetError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.store.blobs import BlobError
-from protocols.sessions.data_owner import DataOwnerMachine
-from protocols.sessions.params import Phase
+from protocols.sessions import machines
+from protocols.sessions.params import Mode, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,12 +92,13 @@ class DataOwner:
             return await self._train(session, document, weights)
 
         context = services.context(session)
-        return SessionDriver(self.name, context, services, lambda s: self.machine(session, s), on_train=train)
+        return SessionDriver(self.name, context, services, lambda s: self.machine(view, s), on_train=train)
 
-    def machine(self, session: int, seed: bytes) -> Machine:
+    def machine(self, view: SessionView, seed: bytes) -> Machine:
         """The protocol machine of one session; overridden where a test wants another behaviour."""
         services = self._services
-        return DataOwnerMachine(services.context(session), services.identity(), seed, peer_key=services.net.peer_key)
+        context, identity = services.context(view.session), services.identity()
+        return machines.data_owner(view.p.mode, context, identity, seed, peer_key=services.net.peer_key)
 
     def _bound(self, view: SessionView) -> bool:
         """Whether we are in this session already, on chain or with a registration under way."""
@@ -116,7 +117,7 @@ class DataOwner:
         policy, params = self._services.config.data_owner, view.p
         if policy.allowed_owners and "0x" + params.owner.hex() not in {o.lower() for o in policy.allowed_owners}:
             raise Refused(f"owner 0x{params.owner.hex()} is not in data_owner.allowed_owners")
-        if params.group_size < policy.min_group:
+        if params.mode == Mode.GROUPED and params.group_size < policy.min_group:
             raise Refused(f"groups of {params.group_size}, fewer than data_owner.min_group = {policy.min_group}")
         if params.min_accepted < policy.min_accepted:
             raise Refused(

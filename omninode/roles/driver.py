@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import trio
 
-from omninode.errors import SafetyError
+from omninode.errors import StoreError
 from omninode.net.errors import PeerRefused
 from omninode.roles.delivery import PATIENT_RULES, deliver
 from omninode.roles.directory import peer_of, takes_part
@@ -42,7 +42,10 @@ LINGER_BLOCKS = 5  # blocks after the end in which the claim may still be on its
 
 
 class SessionDriver:
-    """One role of this node in one session. ``on_train`` computes the update; ``after`` runs after every input."""
+    """One role of this node in one session. ``on_train`` computes the update; ``after`` runs after every input.
+
+    ``close`` frees what the machine keeps outside of its memory, once nothing uses it any more.
+    """
 
     def __init__(
         self,
@@ -53,17 +56,19 @@ class SessionDriver:
         *,
         on_train: Callable[[], Awaitable[NDArray[np.int64] | None]] | None = None,
         after: Callable[[SessionDriver], None] | None = None,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self.role, self.context, self.session = role, context, context.session
         self.log = services.log.bind(session=context.session, role=role)
         self.services, self._make, self._on_train, self._after = services, make_machine, on_train, after
+        self.close = close
         self.machine: Machine
         self.nursery: trio.Nursery
         self._lock = trio.Lock()
         self._over = trio.Event()
         self._ready = trio.Event()
         self._restart = trio.Event()
-        self._poison: SafetyError | None = None
+        self._poison: StoreError | None = None
         self._inbox: deque[Item] = deque()
         self._news = trio.Event()
         self._last_block = 0
@@ -159,7 +164,7 @@ class SessionDriver:
     async def run(self) -> None:
         """Drive until the session is over. Restarts itself from the journal when the chain is reorganised.
 
-        Raises SafetyError when going on could reveal a secret.
+        Raises StoreError when nothing can be written down, SafetyError when going on could reveal a secret.
         """
         while not self.over:
             self._restart = trio.Event()
@@ -318,15 +323,15 @@ class SessionDriver:
             if self._restart.is_set():
                 raise PeerRefused("not-ready", "the chain was reorganised")
             fresh = kind != "message" or again or self._heard.is_new(payload)
-            effects = await trio.to_thread.run_sync(step, limiter=self.services.compute)
-            if fresh and (kind != "tick" or effects):
-                store = self.services.store
-                await trio.to_thread.run_sync(store.append, self.session, self.role, kind, payload)
-            if kind == "message":
-                self._heard.note(payload)
             try:
+                effects = await trio.to_thread.run_sync(step, limiter=self.services.compute)
+                if fresh and (kind != "tick" or effects):
+                    store = self.services.store
+                    await trio.to_thread.run_sync(store.append, self.session, self.role, kind, payload)
+                if kind == "message":
+                    self._heard.note(payload)
                 self._dispatch(effects)
-            except SafetyError as error:
+            except StoreError as error:  # machine and journal may disagree now: nothing more is said in this session
                 self._poison = error
                 self._restart.set()
                 raise

@@ -8,26 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from omninode.errors import RefusedError, UsageError
+from omninode.errors import RefusedError
 from omninode.learning.document import SessionDocument
+from omninode.learning.service import TrainingFailed
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.owner_model import OwnerModel
-from protocols.selection import rules
+from omninode.roles.terms import guarantee, terms
+from omninode.store.blobs import BlobError
+from protocols.sessions import machines
 from protocols.sessions.limits import check_params
 from protocols.sessions.owner import OwnerMachine
-from protocols.sessions.params import Mode, Rule, SessionParams
+from protocols.sessions.params import SessionParams
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from omninode.roles.services import Services
     from protocols.sessions.view import SessionView
 
-RULES = {"none": Rule.NONE, "outlier": Rule.OUTLIER, "multi-krum": Rule.MULTI_KRUM, "m-krum": Rule.M_KRUM}
 GAS_RESERVE = 5 * 10**16  # wei kept for the owner's own transactions
-OVERRIDES = frozenset({
-    "reward", "prover_fee", "deposit", "groups", "group_size", "committee", "threshold", "rule", "mu", "m_krum",
-    "min_accepted", "register_blocks", "upload_blocks", "settle_blocks", "gas_price_cap", "public_sums",
-})  # fmt: skip
+REFERENCE_TRIES = 3
 
 
 class ModelOwner:
@@ -51,19 +53,42 @@ class ModelOwner:
         return view.params is not None and view.params.owner == self._services.wallet.address
 
     async def join(self, view: SessionView) -> SessionDriver | None:
-        """A driver that opens the sum as soon as the batch is final."""
-        context = self._services.context(view.session)
+        """A driver that makes the reference update where one is used, and opens the sum when the batch is final."""
         return SessionDriver(
-            self.name, context, self._services, lambda seed: self.machine(view.session, seed), after=self._look
-        )
+            self.name, self._services.context(view.session), self._services, lambda seed: self.machine(view, seed),
+            on_train=partial(self._reference, view), after=self._look,
+        )  # fmt: skip
 
-    def machine(self, session: int, seed: bytes) -> Machine:
-        """The protocol machine of one session."""
-        return OwnerMachine(self._services.context(session), self._services.identity(), seed)
+    def machine(self, view: SessionView, seed: bytes) -> Machine:
+        """The protocol machine of one session; overridden where a test wants another behaviour."""
+        services = self._services
+        return machines.owner(view.p.mode, services.context(view.session), services.identity(), seed)
 
     def model_status(self) -> dict[str, Any]:
         """For `status`."""
         return self.model.status()
+
+    # -- reference ------------------------------------------------------------------------------------------------
+
+    async def _reference(self, view: SessionView) -> NDArray[np.int64] | None:
+        """The owner's update on its root set; None where there will be none: the session does without it, then."""
+        services, session = self._services, view.session
+        await self.model.ready.wait()
+        reason = "no root set is held out here"
+        for attempt in range(REFERENCE_TRIES if self.model.has_root_set else 0):
+            try:
+                document = await self._document_of(view.p)
+                return await self.model.reference(view.p, document)
+            except (TrainingFailed, BlobError, ValueError, OSError) as error:
+                reason = str(error)
+                services.log.warning("reference_failed", session=session, reason=reason, attempt=attempt)
+                await trio.sleep(2.0**attempt)
+        services.events.write("update_refused", session=session, reason=reason)
+        return None
+
+    async def _document_of(self, params: SessionParams) -> SessionDocument:
+        data = await trio.to_thread.run_sync(self._services.blobs.read, params.doc_digest)
+        return SessionDocument.decode(data)
 
     # -- output ---------------------------------------------------------------------------------------------------
 
@@ -83,27 +108,18 @@ class ModelOwner:
             self._applying.discard(driver.session)  # cut short by a restart: the next input starts it again
 
     async def _apply_result(self, driver: SessionDriver, machine: OwnerMachine) -> None:
-        result = machine.result
-        assert result is not None
-        blobs = self._services.blobs
-        document = SessionDocument.decode(blobs.read(machine.view.p.doc_digest))
+        assert machine.result is not None
+        params = machine.view.p
+        document = await self._document_of(params)
         await self.model.ready.wait()
-        await self.model.apply(
-            driver.session, document, result.total, result.count, list(result.norms), list(result.sizes)
-        )
+        await self.model.apply(driver.session, params, document, machine.result)
 
     # -- creation -------------------------------------------------------------------------------------------------
 
     async def create_session(self, overrides: dict[str, Any]) -> dict[str, Any]:
         """Escrow and open a session on the current model. Raises RefusedError or UsageError with what to change."""
-        if unknown := set(overrides) - OVERRIDES:
-            raise UsageError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
         async with self._creating:
             params = await self._params(overrides)
-            try:
-                check_params(params)
-            except ValueError as error:
-                raise RefusedError(str(error), "change the numbers of the session") from error
             market = self._services.market
             escrow = await market.required_escrow(params)
             balance = await market.client.balance(self._services.wallet.address)
@@ -112,29 +128,25 @@ class ModelOwner:
                     f"the wallet holds {balance} wei, the session needs {escrow} and gas", "send ether to the wallet"
                 )
             session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
-        holds, why = rules.guarantees(params.rule, params.groups, params.mu_bps, params.m_krum)
+        holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
         return {"session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound}
 
     async def _params(self, overrides: dict[str, Any]) -> SessionParams:
-        chosen = self._services.config.model_owner
-
-        def pick(name: str) -> Any:
-            return overrides[name] if overrides.get(name) is not None else getattr(chosen, name)
-
-        if pick("rule") not in RULES:
-            raise UsageError(f"unknown rule {pick('rule')!r}", "choose one of " + ", ".join(RULES))
+        """What the session will be. Raises UsageError, or RefusedError where its numbers do not go together."""
+        services = self._services
         document = await self._document()
-        return SessionParams(
-            doc_digest=document.digest(), owner=self._services.wallet.address, owner_peer=self._services.net.peer_key,
-            mode=Mode.GROUPED, dimension=document.parameters, frac_bits=document.frac_bits, bound=document.bound,
-            group_size=pick("group_size"), groups=pick("groups"), committee=pick("committee"),
-            threshold=pick("threshold"), rule=RULES[pick("rule")], mu_bps=round(pick("mu") * 10_000),
-            m_krum=pick("m_krum"), min_accepted=pick("min_accepted"), public_sums=pick("public_sums"),
-            reward=pick("reward"), prover_fee=pick("prover_fee"), deposit=pick("deposit"),
-            gas_price_cap=pick("gas_price_cap"), whitelist_root=bytes(32), register_blocks=pick("register_blocks"),
-            upload_blocks=pick("upload_blocks"), settle_blocks=pick("settle_blocks"),
-        )  # fmt: skip
+        params = terms(services.config.model_owner, overrides, document, services.wallet.address, services.net.peer_key)
+        try:
+            check_params(params)
+        except ValueError as error:
+            raise RefusedError(str(error), "change the numbers of the session") from error
+        if params.uses_reference and not self.model.has_root_set:
+            raise RefusedError(
+                "rule trust and payout by contribution need a reference update, and this node holds no root set out",
+                'set model_owner.mode = "verified" and model_owner.root_images, and restart it',
+            )
+        return params
 
     async def _document(self) -> SessionDocument:
         """The session document of the current model, put where data owners can fetch it."""

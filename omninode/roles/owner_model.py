@@ -15,12 +15,17 @@ from omninode.learning import bound as bounds
 from omninode.learning import fixed_point
 from omninode.learning.jobs import Job
 from omninode.learning.presets import PRESETS, Preset
+from omninode.learning.reference import reference_job, reference_update
+from omninode.roles import owner_data
+from protocols.sessions.params import Mode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from omninode.learning.document import SessionDocument
     from omninode.roles.services import Services
+    from protocols.sessions.owner import Output
+    from protocols.sessions.params import SessionParams
 
 MODEL_KEY = "model/current"
 
@@ -49,6 +54,7 @@ class OwnerModel:
         self._config = services.config
         self.state: ModelState | None = None
         self.ready = trio.Event()
+        self._data: owner_data.OwnerData
 
     @property
     def preset(self) -> Preset:
@@ -63,6 +69,11 @@ class OwnerModel:
 
     async def load_or_pretrain(self) -> None:
         """Take up the saved model, or train the first one on the owner's own data."""
+        chosen = self._config.model_owner
+        root_images = chosen.root_images if chosen.mode == "verified" else 0
+        self._data = await trio.to_thread.run_sync(
+            owner_data.prepare, self._config.data.path, self._services.data_dir, root_images, chosen.seed
+        )
         saved = await trio.to_thread.run_sync(self._services.store.meta_get, MODEL_KEY)
         if saved is not None:
             raw = json.loads(saved)
@@ -74,7 +85,7 @@ class OwnerModel:
 
     async def _pretrain(self) -> None:
         preset, seed = self.preset, self._config.model_owner.seed
-        jobs = [Job.pretrain(preset.model, self._data_path(), seed, preset.pretrain)]
+        jobs = [Job.pretrain(preset.model, self._data.own, seed, preset.pretrain)]
         results = await self._services.trainer.run(jobs + self._evaluation(preset))
         weights, update = results[0].weights, results[0].update
         assert weights is not None and update is not None
@@ -83,30 +94,41 @@ class OwnerModel:
         await self._save(ModelState(preset.name, "", bound, accuracy, accuracy), weights)
         self._services.events.write("pretrained", accuracy=accuracy)
 
-    async def apply(
-        self, session: int, document: SessionDocument, total: NDArray[np.int64], count: int,
-        norms: list[int], sizes: list[int],
-    ) -> None:  # fmt: skip
+    @property
+    def has_root_set(self) -> bool:
+        """Whether a reference update can be made here. Only once ``ready``."""
+        return self._data.root is not None
+
+    async def reference(self, params: SessionParams, document: SessionDocument) -> NDArray[np.int64]:
+        """The reference update of a session, (d,) integers of norm B. Raises TrainingFailed or what reading raises."""
+        assert self._data.root is not None
+        weights = await trio.to_thread.run_sync(self._services.blobs.read, document.weights)
+        (result,) = await self._services.trainer.run([reference_job(document, weights, self._data.root)])
+        assert result.update is not None
+        return reference_update(result.update, params.bound, params.frac_bits)
+
+    async def apply(self, session: int, params: SessionParams, document: SessionDocument, opened: Output) -> None:
         """W := adapt(W + total / count). Does nothing where this session is in the weights already."""
         state = self.require()
         if self.has(session):
             return
         start = np.frombuffer(await self.weights(), dtype="<f4")
-        mean = fixed_point.decode_sum(total, document.frac_bits, count)
+        mean = fixed_point.decode_sum(opened.total, document.frac_bits, opened.count)
         stepped = (start + mean).astype("<f4").tobytes()
         preset = self.preset
-        jobs = [Job.adapt(document, stepped, self._data_path(), preset.adapt_epochs), *self._evaluation(preset)]
+        evaluation = self._evaluation(preset)
+        jobs = [Job.adapt(document, stepped, self._data.own, preset.adapt_epochs), *evaluation]
+        if params.mode == Mode.VERIFIED and self._data.root is not None:
+            jobs.append(reference_job(document, None, self._data.root))  # how long the next reference will be
         results = await self._services.trainer.run(jobs)
         weights = results[0].weights
         assert weights is not None
-        accuracy = results[1].accuracy if len(results) > 1 else None
-        known = [r for r, norm in enumerate(norms) if norm >= 0]  # -1: the provers did not agree on it
-        bound = state.bound
-        if known:
-            bound = bounds.next_bound([norms[r] for r in known], [sizes[r] for r in known], document.frac_bits)
+        accuracy = results[1].accuracy if evaluation else None
+        own = results[-1].update if len(results) > 1 + len(evaluation) else None
+        bound = _next_bound(params, opened, mean, own)
         applied = (*state.applied, (session, accuracy))
         await self._save(replace(state, bound=bound, accuracy=accuracy, applied=applied), weights)
-        self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=count)
+        self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=opened.count)
 
     def has(self, session: int) -> bool:
         """Whether this session's sum is in the weights."""
@@ -121,11 +143,6 @@ class OwnerModel:
         test = self._config.data.test_path
         return [Job.evaluate(preset.model, None, Path(test))] if test else []
 
-    def _data_path(self) -> Path:
-        if not self._config.data.path:
-            raise RefusedError("a model owner needs some data of its own", "set data.path in the configuration")
-        return Path(self._config.data.path)
-
     async def _save(self, state: ModelState, weights: bytes) -> None:
         """Blob first, then the state that names it."""
         digest = await trio.to_thread.run_sync(lambda: self._services.blobs.put(weights, public=True))
@@ -136,3 +153,20 @@ class OwnerModel:
     def status(self) -> dict[str, Any]:
         """For `status`: accuracy alone, now, and after each session."""
         return asdict(self.state) if self.state else {"training": True}
+
+
+def _next_bound(
+    params: SessionParams, opened: Output, mean: NDArray[np.float64], own: NDArray[np.float32] | None
+) -> int:
+    """The bound of the next session, integer, from what this one has opened; the old one where that says nothing.
+
+    mean: real (d,), of the accepted updates.  own: the owner's update on its root set from the next weights, if any.
+    """
+    if params.mode == Mode.VERIFIED:
+        own_norm = float(np.linalg.norm(own.astype(np.float64))) if own is not None else 0.0
+        mean_norm = float(np.linalg.norm(mean))
+        return bounds.next_bound_verified(mean_norm, opened.count, own_norm, params.bound, params.frac_bits)
+    known = [r for r, norm in enumerate(opened.norms) if norm >= 0]  # -1: the provers did not agree on it
+    if not known:
+        return params.bound
+    return bounds.next_bound([opened.norms[r] for r in known], [opened.sizes[r] for r in known], params.frac_bits)

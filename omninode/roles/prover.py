@@ -9,8 +9,9 @@ import trio
 from omninode.chain.errors import ChainError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
+from omninode.store import shelf
+from protocols.sessions import machines
 from protocols.sessions.params import Phase
-from protocols.sessions.prover import ProverMachine
 
 if TYPE_CHECKING:
     from omninode.roles.services import Services
@@ -27,6 +28,7 @@ class Prover:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        shelf.clear(services.data_dir)
 
     async def run(self) -> None:
         """Stake and register the keys of this node if the registry does not know them yet; then nothing more."""
@@ -70,9 +72,19 @@ class Prover:
                 driver.leave()
 
         return SessionDriver(
-            self.name, context, self._services, lambda seed: self.machine(view.session, seed), after=leave_if_not_drawn
-        )
+            self.name, context, self._services, lambda seed: self.machine(view, seed),
+            after=leave_if_not_drawn, close=lambda: shelf.shelf_of(self._services.data_dir, view.session).close(),
+        )  # fmt: skip
 
-    def machine(self, session: int, seed: bytes) -> Machine:
-        """The protocol machine of one session; overridden where a test wants another behaviour."""
-        return ProverMachine(self._services.context(session), self._services.identity(), seed)
+    def machine(self, view: SessionView, seed: bytes) -> Machine:
+        """The protocol machine of one session; overridden where a test wants another behaviour.
+
+        Each begins with an empty shelf: what a machine before it kept there, its journal puts there again.
+        """
+        services, session = self._services, view.session
+        kept = shelf.shelf_of(services.data_dir, session)
+        if not hasattr(machines, "prover"):
+            from protocols.sessions.prover import ProverMachine
+
+            return ProverMachine(services.context(session), services.identity(), seed)
+        return machines.prover(view.p.mode, services.context(session), services.identity(), seed, kept)

@@ -141,6 +141,7 @@ class Sessions:
                 if isinstance(cause, SafetyError):
                     break
                 await trio.sleep(2.0**attempt)
+        await trio.to_thread.run_sync(driver.close)
         if not driver.over:
             await self._claim_when_ended(driver)
         await trio.to_thread.run_sync(self._forget_old)

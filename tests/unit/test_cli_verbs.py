@@ -305,13 +305,29 @@ def test_demo_options_reach_the_demo(run: Run, monkeypatch: pytest.MonkeyPatch, 
         return 3
 
     monkeypatch.setattr(demo, "main", main)
-    assert (
-        run("demo", "--hostile", "--seed", "4", "--data", str(tmp_path), "--out", "x", "--owners", "15", "--json")[0]
-        == 3
-    )
+    line = f"demo --mode grouped --hostile --seed 4 --data {tmp_path} --out x --owners 15 --json"
+    assert run(*line.split())[0] == 3
     (options,) = seen
     assert (options.hostile, options.seed, options.data, options.out) == (True, 4, tmp_path, Path("x"))
+    assert (options.mode, options.groups) == ("grouped", 5)
     assert (options.owners, options.as_json, options.sessions, options.provers) == (15, True, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--mode secret", "choose --mode verified or --mode grouped"),
+        ("--hostile", "--mode grouped"),
+        ("--owners 3", "--owners between 4"),
+        ("--mode grouped --owners 13", "multiple of 3"),
+        ("--provers 5 --mode grouped --owners 9", "12 or more"),
+        ("--mode grouped --hostile --sessions 3", "--sessions 4 or more"),
+    ],
+)
+def test_demos_that_cannot_be(run: Run, flags: str, words: str) -> None:
+    code, _, err = run("demo", *flags.split())
+    assert code == Exit.USAGE
+    assert words in err
 
 
 class Terminal(io.StringIO):

@@ -176,9 +176,22 @@ def test_missing_file_and_broken_file(tmp_path: Path) -> None:
         (GOOD + '[net]\nbootstrap = ["/ip4/1.2.3.4/tcp/5"]\n', "net.bootstrap must hold addresses"),
         (GOOD + '[data_owner]\nallowed_owners = ["me"]\n', "data_owner.allowed_owners must hold"),
         (GOOD + "[model_owner]\nthreshold = 2\n", "model_owner.committee must be at least 4 threshold + 1 = 9"),
-        (GOOD + "[model_owner]\ngroups = 3\nmu = 0.34\n", "model_owner.groups must be at least 4"),
+        (GOOD + '[model_owner]\nmode = "grouped"\ngroups = 3\nmu = 0.34\n', "model_owner.groups must be at least 4"),
+        (
+            GOOD + '[model_owner]\nrule = "outlier"\ndata_owners = 3\nmu = 0.34\n',
+            "model_owner.data_owners must be at least 4",
+        ),
+        (GOOD + '[model_owner]\nrule = "outlier"\ndata_owners = 65\n', "model_owner.data_owners must be at most 64"),
+        (GOOD + '[model_owner]\nmode = "grouped"\nrule = "trust"\n', 'model_owner.rule "trust" goes with'),
+        (GOOD + '[model_owner]\nmode = "grouped"\npayout = "contribution"\n', "model_owner.payout "),
+        (GOOD + "[model_owner]\nroot_images = 0\n", "model_owner.root_images must be at least 1: rule trust"),
+        (
+            GOOD + '[model_owner]\nrule = "none"\npayout = "contribution"\nroot_images = 0\n',
+            "model_owner.root_images must be at least 1: payout contribution",
+        ),
+        (GOOD + '[model_owner]\nmode = "grouped"\nmin_accepted = 13\n', "is more than groups x group_size"),
         (GOOD + '[model_owner]\nrule = "m-krum"\n', "model_owner.m_krum is missing"),
-        (GOOD + "[model_owner]\nmin_accepted = 13\n", "model_owner.min_accepted is more than"),
+        (GOOD + "[model_owner]\nmin_accepted = 13\n", "model_owner.min_accepted is more than data_owners"),
     ],
 )
 def test_what_must_hold_between_settings(tmp_path: Path, text: str, phrase: str) -> None:

@@ -1,0 +1,47 @@
+"""The model owner's own data in two: what its model is trained on, and the root set that only its reference sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from omninode.errors import RefusedError
+from omninode.learning import data as local_data
+from omninode.learning.reference import hold_out
+
+FOLDER = "owner-data"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerData:
+    """Files. own: for all training.  root: the root set, None where none is held out."""
+
+    own: Path
+    root: Path | None
+
+
+def prepare(path: str, data_dir: Path, root_images: int, seed: int) -> OwnerData:
+    """Hold ``root_images`` samples of ``path`` out and write both parts below ``data_dir``; 0: all are for training.
+
+    The samples are shuffled first (a file may be sorted by label), the same way each time: what was held out once is
+    not trained on after a restart. Raises RefusedError where that cannot be.
+    """
+    if not path:
+        raise RefusedError("a model owner needs some data of its own", "set data.path in the configuration")
+    if not root_images:
+        return OwnerData(Path(path), None)
+    folder = data_dir / FOLDER
+    try:
+        samples = local_data.load(Path(path))
+        order = np.random.default_rng(seed).permutation(len(samples)).astype(np.int64)
+        own, root = hold_out(samples.take(order), root_images)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for name, part in (("own.npz", own), ("root.npz", root)):
+            local_data.save(folder / name, part)
+    except local_data.DataError as error:
+        raise RefusedError(
+            f"{path}: {error}", "give the model owner more data, or set model_owner.root_images lower"
+        ) from error
+    return OwnerData(folder / "own.npz", folder / "root.npz")

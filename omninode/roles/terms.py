@@ -1,0 +1,74 @@
+"""The terms of a new session: what the owner's configuration and the command line say, as the contract wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from omninode.errors import UsageError
+from protocols.selection import rules
+from protocols.sessions.params import Mode, Payout, Rule, SessionParams
+
+if TYPE_CHECKING:
+    from omninode.config_schema import ModelOwner
+    from omninode.learning.document import SessionDocument
+
+MODES = {"grouped": Mode.GROUPED, "verified": Mode.VERIFIED}
+RULES = {
+    "none": Rule.NONE, "outlier": Rule.OUTLIER, "multi-krum": Rule.MULTI_KRUM, "m-krum": Rule.M_KRUM,
+    "trust": Rule.TRUST,
+}  # fmt: skip
+USUAL_RULE = {Mode.GROUPED: Rule.OUTLIER, Mode.VERIFIED: Rule.TRUST}
+PAYOUTS = {"equal": Payout.EQUAL, "contribution": Payout.CONTRIBUTION}
+OVERRIDES = frozenset({
+    "mode", "reward", "prover_fee", "deposit", "data_owners", "groups", "group_size", "committee", "threshold", "rule",
+    "mu", "m_krum", "payout", "score_cap", "min_accepted", "register_blocks", "upload_blocks", "settle_blocks",
+    "gas_price_cap", "public_sums",
+})  # fmt: skip
+
+
+def terms(
+    chosen: ModelOwner, overrides: Mapping[str, Any], document: SessionDocument, owner: bytes, owner_peer: bytes
+) -> SessionParams:
+    """Parameters of a session on ``document``. overrides: by name of the setting; None is as good as absent.
+
+    Raises UsageError for an unknown name or word. Whether the numbers go together is for ``check_params``.
+    """
+    if unknown := set(overrides) - OVERRIDES:
+        raise UsageError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
+
+    def pick(name: str) -> Any:
+        return overrides[name] if overrides.get(name) is not None else getattr(chosen, name)
+
+    mode, payout = _word("mode", pick("mode"), MODES), _word("payout", pick("payout"), PAYOUTS)
+    rule = USUAL_RULE[mode] if pick("rule") == "auto" else _word("rule", pick("rule"), RULES)
+    verified = mode == Mode.VERIFIED
+    return SessionParams(
+        doc_digest=document.digest(), owner=owner, owner_peer=owner_peer, mode=mode, dimension=document.parameters,
+        frac_bits=document.frac_bits, bound=document.bound, group_size=1 if verified else pick("group_size"),
+        groups=pick("data_owners") if verified else pick("groups"), committee=pick("committee"),
+        threshold=pick("threshold"), rule=rule, mu_bps=round(pick("mu") * 10_000), m_krum=pick("m_krum"),
+        min_accepted=pick("min_accepted"), public_sums=pick("public_sums"), reward=pick("reward"),
+        prover_fee=pick("prover_fee"), deposit=pick("deposit"), gas_price_cap=pick("gas_price_cap"),
+        whitelist_root=bytes(32), register_blocks=pick("register_blocks"), upload_blocks=pick("upload_blocks"),
+        settle_blocks=pick("settle_blocks"), payout=payout,
+        score_cap=score_cap(pick("score_cap"), document.bound) if payout == Payout.CONTRIBUTION else 0,
+    )  # fmt: skip
+
+
+def score_cap(share: float, bound: int) -> int:
+    """The largest score that counts: ``share`` (0 < share <= 1) of B^2, the largest that there can be."""
+    return max(1, round(share * 2**32) * bound * bound >> 32)
+
+
+def guarantee(params: SessionParams) -> tuple[bool | None, str]:
+    """Whether the papers' guarantee holds for these numbers (None: it is not about numbers), and why."""
+    if params.rule == Rule.TRUST:
+        return None, "each update is proved within the bound and held against the owner's reference: no majority needed"
+    return rules.guarantees(params.rule, params.groups, params.mu_bps, params.m_krum)
+
+
+def _word(name: str, word: str, known: Mapping[str, Any]) -> Any:
+    if word not in known:
+        raise UsageError(f"unknown {name} {word!r}", "choose one of " + ", ".join(known))
+    return known[word]
