@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omninode.learning.bound import FIRST_FACTOR, NEXT_FACTOR, first_bound, next_bound
+from omninode.learning.bound import (
+    FIRST_FACTOR,
+    MOST_GROWTH,
+    NEXT_FACTOR,
+    VERIFIED_FACTOR,
+    first_bound,
+    next_bound,
+    next_bound_verified,
+)
 from omninode.learning.fixed_point import encode, norm_squared
 
 
@@ -56,3 +64,27 @@ def test_ten_times_the_bound_breaks_step_6_whatever_the_group_holds(size: int) -
     pulling_back = encode(-noise, bound, 16)
     total = garbage + (size - 1) * pulling_back
     assert norm_squared(total) > (size * bound) ** 2
+
+
+def test_next_bound_verified_follows_the_mean_the_owner_and_the_last_bound() -> None:
+    wide = 100 << 16
+    assert next_bound_verified(1.0, 16, 0.5, wide, 16) == int(2 * VERIFIED_FACTOR * 65536)
+    assert next_bound_verified(1.0, 16, 3.0, wide, 16) == 3 << 16  # the owner's own update keeps it up
+    assert next_bound_verified(50.0, 16, 3.0, 1 << 16, 16) == int(MOST_GROWTH * 65536)
+    assert next_bound_verified(1.0, 16, 0.0, wide, 16, factor=3.0) == 6 << 16
+    assert next_bound_verified(0.0, 3, 0.0, wide, 16) == 64
+
+
+@given(st.floats(0, 1e3), st.integers(1, 64), st.floats(0, 1e3), st.integers(1 << 8, 1 << 40))
+def test_the_verified_bound_cannot_be_pumped_up_at_once(mean: float, count: int, own: float, bound: int) -> None:
+    following = next_bound_verified(mean, count, own, bound, 16)
+    assert 64 <= following <= max(64, MOST_GROWTH * bound)
+
+
+@pytest.mark.parametrize(
+    ("mean", "count", "own", "bound"),
+    [(-1.0, 3, 1.0, 9), (math.nan, 3, 1.0, 9), (1.0, 0, 1.0, 9), (1.0, 3, math.inf, 9), (1.0, 3, 1.0, 0)],
+)
+def test_next_bound_verified_refuses_nonsense(mean: float, count: int, own: float, bound: int) -> None:
+    with pytest.raises(ValueError, match="no bound"):
+        next_bound_verified(mean, count, own, bound, 16)
