@@ -6,8 +6,11 @@ from protocols.sessions.data_owner import DataOwnerMachine, Policy, accept_all
 from protocols.sessions.identity import Identity
 from protocols.sessions.owner import OwnerMachine
 from protocols.sessions.params import Mode
+from protocols.sessions.prover import ProverMachine
+from protocols.sessions.shelf import Shelf
 from protocols.sessions.verified_data_owner import VerifiedDataOwnerMachine
 from protocols.sessions.verified_owner import VerifiedOwnerMachine
+from protocols.sessions.verified_prover import VerifiedProverMachine
 from protocols.wire.context import Context
 
 
@@ -30,3 +33,12 @@ def owner(mode: Mode, context: Context, identity: Identity, seed: bytes) -> Owne
     """The model owner's machine; in mode verified a VerifiedOwnerMachine. seed: 32 secret bytes."""
     kind = VerifiedOwnerMachine if mode == Mode.VERIFIED else OwnerMachine
     return kind(context, identity, seed)
+
+
+def prover(
+    mode: Mode, context: Context, identity: Identity, seed: bytes, shelf: Shelf | None = None
+) -> ProverMachine | VerifiedProverMachine:
+    """The prover's machine. shelf: for mode verified, memory if none is given; mode grouped needs none."""
+    if mode == Mode.VERIFIED:
+        return VerifiedProverMachine(context, identity, seed, shelf)
+    return ProverMachine(context, identity, seed)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from protocols.sessions.effects import Effect, Transact
-from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.params import Phase
 from protocols.sessions.prover_desk import Desk, bitmap
 from protocols.sessions.prover_turns import Turn
-from protocols.sessions.prover_unmask import UnmaskDesk
 from protocols.wire.eip712 import attestation_digest
 from protocols.wire.messages import AttestationSignature
 
@@ -20,10 +20,13 @@ Named = tuple[int, int]  # bitmap over the committee, bitmap over data owners
 
 @dataclass
 class Attestations:
-    """Two statements, from our own record only: liars (once the batch phase begins), and silent data owners."""
+    """Two statements, from our own record only: liars (once the batch phase begins), and silent data owners.
+
+    silent: data owners that owe shares and gave none, by now (mode verified: none owes any).
+    """
 
     desk: Desk
-    unmask: UnmaskDesk
+    silent: Callable[[], list[int]] = list[int]
     began: int = 0  # block in which the batch phase began
     _own: dict[Named, None] = field(default_factory=dict)
     _signed: dict[Named, dict[int, bytes]] = field(default_factory=dict)
@@ -68,7 +71,7 @@ class Attestations:
         desk, effects = self.desk, list[Effect]()
         if desk.view.phase < Phase.BATCH or desk.view.phase == Phase.ABORTED:
             return []
-        silent = self._silent()
+        silent = self.silent()
         if silent and block >= self.began + GRACE and not self._silence_judged:
             self._silence_judged = True
             effects += self._state((0, bitmap(silent)))
@@ -76,12 +79,6 @@ class Attestations:
             transaction = self._transaction(named)
             effects += self._turns[named].tick(block, transaction) if transaction else []
         return effects
-
-    def _silent(self) -> list[int]:
-        """Members of U that owe us shares: where too few are left of a group, its members rightly send nothing."""
-        view = self.desk.view
-        owing = [k for r in range(len(view.groups)) if self.unmask.viable(r) for k in view.within(Bitmap.VALID, r)]
-        return sorted(k for k in owing if k not in self.desk.heard)
 
     def _state(self, named: Named) -> list[Effect]:
         desk = self.desk

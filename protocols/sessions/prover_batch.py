@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from protocols.fields import goldilocks as gl
-from protocols.gram.distances import distances, upper
 from protocols.sessions.effects import Effect, Note, Remember, Transact
-from protocols.sessions.params import Bitmap, Phase
-from protocols.sessions.prover_desk import Desk, bitmap
-from protocols.sessions.prover_products import Products, pairs
-from protocols.sessions.prover_projections import Projections
+from protocols.sessions.params import Phase
+from protocols.sessions.prover_desk import Desk, bitmap, bits
 from protocols.sessions.prover_turns import Turn
 from protocols.wire.eip712 import batch_digest, values_hash
 from protocols.wire.messages import BatchSignature
@@ -18,24 +15,29 @@ from protocols.wire.messages import BatchSignature
 Statement = tuple[int, int, tuple[int, ...], bytes]  # U, passed, values, digest
 
 
+class Judge(Protocol):
+    """Where a batch comes from: what was opened, and what follows from it."""
+
+    @property
+    def done(self) -> bool:
+        """Whether everything is opened."""
+
+    def statement(self) -> Statement:
+        """The batch; only once it is done."""
+
+
 @dataclass
 class BatchDesk:
-    """own: what we signed.  norms: opened G_rr of the groups that passed."""
+    """own: what we signed."""
 
     desk: Desk
-    projections: Projections
-    products: Products
+    judge: Judge
     own: Statement | None = None
     _signed: dict[int, tuple[Statement, bytes]] = field(default_factory=dict)
     _turn: Turn = field(init=False)
 
     def __post_init__(self) -> None:
         self._turn = Turn(self.desk, "batch")
-
-    @property
-    def norms(self) -> dict[int, int]:
-        """Opened squared norms by group."""
-        return {r: self.products.values[r, r] for r in self.products.passed()} if self.products.done else {}
 
     def receive(self, message: BatchSignature) -> list[Effect]:
         """Another prover's batch. A second, different one is a crime that the contract punishes."""
@@ -62,7 +64,7 @@ class BatchDesk:
 
     def progress(self) -> list[Effect]:
         """Sign when everything is opened; post when n - t agree."""
-        if self.desk.view.phase != Phase.BATCH or not self.products.done:
+        if self.desk.view.phase != Phase.BATCH or not self.judge.done:
             return []
         effects = self._sign() if self.own is None else []
         transaction = self._transaction()
@@ -74,24 +76,14 @@ class BatchDesk:
         return self._turn.tick(block, transaction) if transaction else []
 
     def _sign(self) -> list[Effect]:
-        desk, passed = self.desk, self.products.passed()
-        sizes = [len(desk.view.within(Bitmap.VALID, r)) for r in passed]
-        table = [[self.products.values[min(r, s), max(r, s)] for s in passed] for r in passed]
-        flat = tuple(upper(distances(table, sizes)))
-        self.own = (desk.view.sets[Bitmap.VALID], bitmap(passed), flat, self._digest(passed))
+        desk = self.desk
+        self.own = self.judge.statement()
         digest = batch_digest(desk.context, *self.own)
         signature = desk.identity.sign(digest)
         self._signed[desk.point] = (self.own, signature)
         message = BatchSignature(desk.identity.address, *self.own, signature)
-        note = Note("batch_signed", (("passed", tuple(passed)),))
+        note = Note("batch_signed", (("passed", tuple(bits(self.own[1]))),))
         return [Remember("batch", digest), note, *desk.broadcast(message)]
-
-    def _digest(self, passed: list[int]) -> bytes:
-        """Of the decoded values behind the batch: projections of the groups that passed, their inner products."""
-        opened = [gl.to_bytes(self.projections.values[r]) for r in passed]
-        products = [self.products.values[pair].to_bytes(16, "big", signed=True) for pair in pairs(passed)]
-        valid = self.desk.view.sets[Bitmap.VALID].to_bytes(32, "big")
-        return self.desk.context.bind("decoded", valid, bytes(passed), b"".join(opened), b"".join(products))
 
     def _transaction(self) -> Transact | None:
         desk = self.desk

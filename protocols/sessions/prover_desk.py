@@ -5,7 +5,7 @@ from __future__ import annotations
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.sessions.effects import Effect, Send
 from protocols.sessions.identity import Identity
-from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.params import REFERENCE, Bitmap, Mode, Phase
 from protocols.sessions.view import Member, SessionView
 from protocols.wire.context import Context
 from protocols.wire.messages import Message
@@ -103,8 +103,10 @@ class Desk:
     # -- sets and times ---------------------------------------------------------------------------------------------
 
     def members(self, kind: Bitmap) -> list[int]:
-        """Registration indices in the fixed set of this kind, ascending."""
-        return [m.index for m in self.view.members if self.view.in_set(kind, m.index)]
+        """Indices in the fixed set of this kind, ascending; mode verified: the owner's reference comes last."""
+        found = [m.index for m in self.view.members if self.view.in_set(kind, m.index)]
+        verified = self.view.p.mode == Mode.VERIFIED
+        return [*found, REFERENCE] if verified and self.view.in_set(kind, REFERENCE) else found
 
     @property
     def settling(self) -> bool:

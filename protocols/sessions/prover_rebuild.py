@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
@@ -13,28 +14,36 @@ from protocols.sessions.prover_decode import settled
 from protocols.sessions.prover_desk import Desk
 from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.setup import SeedSetup
+from protocols.sessions.shelf import MemoryShelf, Shelf, get_vector, put_vector
 from protocols.sharing.rebuild import helper_message
 from protocols.wire.messages import RebuildRequest, RebuildShare
 
 
 @dataclass
 class Rebuild:
-    """Also the one place that knows our share of a data owner of U, received or rebuilt."""
+    """Also the one place that knows our share of a data owner of U, received or rebuilt.
+
+    Help and what is rebuilt of it lie on the shelf.
+    """
 
     desk: Desk
-    uploads: UploadDesk
+    uploads: UploadDesk[Any]
     consistency: Consistency
     setup: SeedSetup
+    shelf: Shelf = field(default_factory=MemoryShelf)
     _asked: set[int] = field(default_factory=set)
-    _help: dict[int, dict[int, Vector]] = field(default_factory=dict)
-    _rebuilt: dict[int, Vector] = field(default_factory=dict)
+    _helpers: dict[int, set[int]] = field(default_factory=dict)  # whose help is on the shelf
+    _rebuilt: set[int] = field(default_factory=set)
 
     def share(self, index: int) -> Vector | None:
-        """Our share (d + 1,) of this data owner, None while we have none that is good."""
+        """Our share, all coordinates, of this data owner; None while we have none that is good. Read-only."""
         if index in self._rebuilt:
-            return self._rebuilt[index]
-        piece = self.uploads.held.get(index)
-        return piece.share if piece is not None and self.consistency.trusted(index) else None
+            return get_vector(self.shelf, f"rebuilt-{index}")
+        return self.uploads.held[index].share if self.has(index) else None
+
+    def has(self, index: int) -> bool:
+        """Whether there is such a share: nothing is loaded."""
+        return index in self._rebuilt or (index in self.uploads.held and self.consistency.trusted(index))
 
     def _lacks(self, index: int) -> bool:
         """Whether help is needed: we never got the piece, or it is off the others' polynomial."""
@@ -55,10 +64,10 @@ class Rebuild:
         desk.not_before(Phase.BATCH, message)
         if not desk.view.in_set(Bitmap.VALID, message.index):
             raise desk.refuse("not-in-set", message, f"data owner {message.index} is not in U")
-        share = self.share(message.index)
-        if share is None or not self.setup.complete:
+        share = self.share(message.index) if self.setup.complete else None
+        if share is None:
             raise desk.refuse("not-ready", message, "no share or no seeds here")
-        label = desk.context.bind("rebuild", desk.view.members[message.index].address)
+        label = desk.context.bind("rebuild", desk.view.uploader(message.index))
         values = helper_message(share, self.setup.seeds(), desk.point, point, desk.n, desk.t, label)
         return [Reply(RebuildShare(desk.identity.address, message.index, gl.to_bytes(values)))]
 
@@ -71,16 +80,24 @@ class Rebuild:
             values = gl.from_bytes(message.values)
         except ValueError as error:
             raise desk.refuse("bad-values", message, str(error)) from None
-        if len(values) != desk.view.p.dimension + 1:
+        if len(values) != self.uploads.pieces.length:
             raise desk.refuse("bad-values", message, f"{len(values)} values")
-        if self.share(message.index) is not None:
+        return [] if self.has(message.index) else self._keep(message.index, point, values)
+
+    def _keep(self, index: int, point: int, values: Vector) -> list[Effect]:
+        """Help goes on the shelf; enough of it is decoded, block by block of coordinates."""
+        desk, helpers = self.desk, self._helpers.setdefault(index, set())
+        helpers.add(point)
+        put_vector(self.shelf, f"help-{index}-{point}", values)
+        if len(helpers) <= 2 * desk.t:
             return []
-        helpers = self._help.setdefault(message.index, {})
-        helpers[point] = values
-        decoded = settled(helpers, desk.t, 2 * desk.t + 1, desk.point)
+        found = {x: get_vector(self.shelf, f"help-{index}-{x}") for x in sorted(helpers)}
+        decoded = settled(found, desk.t, 2 * desk.t + 1, desk.point)
         if decoded is None:
             return []
-        self._rebuilt[message.index] = decoded.values
-        del self._help[message.index]
+        put_vector(self.shelf, f"rebuilt-{index}", decoded.values)
+        self._rebuilt.add(index)
+        for x in self._helpers.pop(index):
+            self.shelf.drop(f"help-{index}-{x}")
         blames = [Blame(desk.address(x), "wrong-rebuild-share") for x in decoded.error_points]
-        return [Note("share_rebuilt", (("data_owner", message.index),)), *blames]
+        return [Note("share_rebuilt", (("data_owner", index),)), *blames]

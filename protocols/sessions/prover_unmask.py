@@ -146,6 +146,12 @@ class UnmaskDesk:
         """Whether every secret of the group is here."""
         return self.viable(group) and self.needed(group).keys() <= self.secrets.keys()
 
+    def silent(self) -> list[int]:
+        """Members of U that owe us shares: where too few are left of a group, its members rightly send nothing."""
+        view = self.desk.view
+        owing = [k for r in range(len(view.groups)) if self.viable(r) for k in view.within(Bitmap.VALID, r)]
+        return sorted(k for k in owing if k not in self.desk.heard)
+
     def progress(self) -> list[Effect]:
         """Rebuild what can be rebuilt; a group with too few members or a lying dealer fails."""
         if not self.desk.settling:

@@ -1,0 +1,100 @@
+"""The prover's side of a verified session: one class, made of small parts, most of them those of mode grouped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from protocols.errors import RemoteProtocolError
+from protocols.sessions.effects import Effect
+from protocols.sessions.identity import Identity
+from protocols.sessions.prover_attest import Attestations
+from protocols.sessions.prover_batch import BatchDesk
+from protocols.sessions.prover_consistency import Consistency
+from protocols.sessions.prover_desk import bits
+from protocols.sessions.prover_machine import CommitteeMachine
+from protocols.sessions.prover_output import OutputDesk
+from protocols.sessions.prover_proofs import Proofs
+from protocols.sessions.prover_proved import ProvedPiece, ProvedPieces
+from protocols.sessions.prover_rebuild import Rebuild
+from protocols.sessions.prover_scores import Scores
+from protocols.sessions.prover_selection import Selection
+from protocols.sessions.prover_uploads import UploadDesk
+from protocols.sessions.prover_vote import Vote
+from protocols.sessions.shelf import MemoryShelf, Shelf
+from protocols.wire import messages as msg
+from protocols.wire.context import Context
+
+
+class VerifiedProverMachine(CommitteeMachine):
+    """One prover in one verified session; see ``prover_machine``.
+
+    shelf: where share vectors lie, of this session alone; memory if none is given. It is only a cache: a fresh machine
+    that is replayed puts everything again.
+    """
+
+    def __init__(self, context: Context, identity: Identity, seed: bytes, shelf: Shelf | None = None) -> None:
+        super().__init__(context, identity, seed)
+        desk, shelf = self._desk, MemoryShelf() if shelf is None else shelf
+        pieces = ProvedPieces(desk, shelf)
+        self._uploads: UploadDesk[ProvedPiece] = UploadDesk(desk, pieces)
+        self._consistency = Consistency(desk, self._uploads)
+        self._proofs = Proofs(desk, self._uploads, pieces, self._consistency)
+        self._vote = Vote(desk, self._consistency, self._proofs)
+        self._rebuild = Rebuild(desk, self._uploads, self._consistency, self._setup, shelf)
+        self._scores = Scores(desk, pieces, self._rebuild, self._setup, shelf)
+        self._selection = Selection(desk, pieces, self._rebuild, self._scores)
+        self._batch = BatchDesk(desk, self._selection)
+        self._attestations = Attestations(desk)
+        self._output = OutputDesk(desk, self._selection)
+        self._parts = (
+            self._uploads, self._consistency, self._vote, self._scores, self._batch, self._attestations,
+        )  # fmt: skip
+
+    def _standing(self) -> dict[str, Any]:
+        outcome, own = self._proofs.outcome, self._batch.own
+        return {
+            "proved": sorted(k for k, good in outcome.items() if good),
+            "refused": sorted(k for k, good in outcome.items() if not good),
+            "accepted": bits(own[1]) if own is not None else [],
+        }
+
+    def _handle(self, message: msg.Message) -> list[Effect]:
+        match message:
+            case msg.SeedDeal():
+                return self._setup.receive(message)
+            case msg.Upload():
+                return self._uploads.receive(message)
+            case msg.Opening():
+                return self._opening(message)
+            case msg.ShareOpening():
+                return self._consistency.share_opening(message)
+            case msg.RebuildRequest():
+                return self._rebuild.request(message)
+            case msg.RebuildShare():
+                return self._rebuild.receive(message)
+            case msg.BatchSignature():
+                return self._batch.receive(message)
+            case msg.AttestationSignature():
+                return self._attestations.receive(message)
+            case msg.OutputRequest():
+                return self._output.request(message)
+            case msg.Announcement():
+                return []  # gossip reaches everybody; nobody's keys are needed here
+            case _:
+                raise RemoteProtocolError("unexpected-type", message.sender.hex(), type(message).__name__)
+
+    def _opening(self, message: msg.Opening) -> list[Effect]:
+        match message.label:
+            case "consistency":
+                return self._consistency.receive(message)
+            case "proofs":
+                return self._proofs.receive(message)
+            case "products":
+                return self._scores.receive(message)
+            case _:
+                raise self._desk.refuse("unknown-label", message, message.label)
+
+    def _steps(self) -> list[Effect]:
+        effects = self._uploads.progress() + self._consistency.progress() + self._proofs.progress()
+        effects += self._vote.progress() + self._rebuild.progress() + self._scores.progress()
+        return effects + self._batch.progress() + self._attestations.progress()
