@@ -15,7 +15,11 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     mode: Annotated[str, typer.Option(help="verified or grouped.")] = "verified",
-    hostile: Annotated[bool, typer.Option("--hostile", help="Mode grouped: three attackers in session 3.")] = False,
+    hostile: Annotated[bool, typer.Option("--hostile", help="Three attackers in session 3.")] = False,
+    attack: Annotated[
+        str,
+        typer.Option(help="Play an attack, several with commas, or all; list says which there are.", metavar="NAME"),
+    ] = "",
     data: Annotated[
         Path | None, typer.Option(help="Folder with MNIST IDX files instead of the bundled digits.", show_default=False)
     ] = None,
@@ -31,8 +35,13 @@ def demo(
     """Start a chain, contracts and nodes as separate processes, run sessions, and tell what happened."""
     from omninode.demo import DemoOptions, main
 
+    if attack == "list":
+        from omninode.demo.catalogue import listing
+
+        typer.echo(listing())
+        return
     options = DemoOptions(
-        mode=mode, hostile=hostile, data=data, seed=seed, sessions=sessions, owners=owners, provers=provers,
-        group_size=group_size, block_time=block_time, out=out, as_json=as_json,
+        mode=mode, hostile=hostile, attack=attack, data=data, seed=seed, sessions=sessions, owners=owners,
+        provers=provers, group_size=group_size, block_time=block_time, out=out, as_json=as_json,
     )  # fmt: skip
     raise typer.Exit(main(options))

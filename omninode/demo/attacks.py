@@ -23,7 +23,9 @@ class Attacks:
     """Does nothing unless the run is hostile. Targets by name once they are chosen."""
 
     def __init__(self, options: DemoOptions, cluster: LocalCluster, narrator: Narrator) -> None:
-        self._on, self._cluster, self._narrator = options.hostile, cluster, narrator
+        self._on = options.hostile and options.mode == "grouped"
+        self._cluster, self._narrator = cluster, narrator
+        self.faults: list[Fault] = []  # verdicts of attacks that another act plays
         self._garbage: int | None = None  # registration indices in the attacked session
         self._killed: int | None = None
         self._liar = b""
@@ -74,7 +76,7 @@ class Attacks:
     def verdicts(self, records: dict[int, SessionRecord]) -> list[Fault]:
         """Expected against observed, one line per attack."""
         if not self._on:
-            return []
+            return self.faults
         record = records.get(ATTACKED)
         if record is None or self._garbage is None or self._killed is None:
             return [Fault("all", "session 3 is attacked", "it never drew its groups", False)]

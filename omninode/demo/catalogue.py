@@ -82,6 +82,7 @@ ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (
     _one("missing-one", "one prover gets no piece; it rebuilds its share", Fate.ACCEPTED),
     _one("replay", "the very bytes that it uploaded in the session before", Fate.NOT_DELIVERED, "*"),
     _one("replay-other", "the very bytes that another data owner uploads", Fate.NOT_DELIVERED, "*"),
+    Attack("data-owner-offline", "a data owner is killed once it holds n - t receipts", Who.DATA_OWNER, "die-safe"),
     _one("foreign-proof", "a true proof, made for the session before", Fate.NOT_VALID, "proof-failed"),
     _lie("consistency", "a prover lies when the shares are checked"),
     _lie("proofs", "a prover lies when the proofs are checked", "wrong-opening", named=True),
@@ -94,6 +95,7 @@ ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (
     _crash("valid", "a prover is killed before the checks"),
     _crash("batch", "a prover is killed before the batch"),
     _crash("output", "a prover is killed when the batch is final"),
+    Attack("lie-everywhere", "a prover lies in every opening", Who.PROVER, "lie", blame="wrong-opening", named=True),
     Attack("withhold-output", "a prover never gives its share of the sum", Who.PROVER, "withhold-output"),
     Attack("owner-offline-before", "the owner is killed before the checks", Who.OWNER, "crash", phase="DELIVERED"),
     Attack("owner-offline-after", "the owner is killed when the batch is final", Who.OWNER, "crash", phase="OUTPUT"),
@@ -104,11 +106,11 @@ Plan = tuple[tuple[str, ...], ...]
 """Names of the attacks of each session; () is an honest session."""
 
 TOGETHER: Plan = (("random", "scaled", "wrapped"), ("inconsistent", "missing", "missing-one", "foreign-proof"),
-                  ("replay", "replay-other"))  # fmt: skip
+                  ("replay", "replay-other", "data-owner-offline"))  # fmt: skip
 """Attacks that share a session in `all`: each of their data owners stands alone, so none changes another's fate."""
 
 
-def names() -> str:
+def listing() -> str:
     """All names and what they are, for `--attack list`."""
     width = max(map(len, ATTACKS))
     return "\n".join(f"{name:{width}}  {attack.line}" for name, attack in ATTACKS.items())
@@ -124,6 +126,10 @@ def chosen(text: str) -> list[str]:
             raise UsageError(f"unknown attack {word!r}", "choose all, list, or some of " + ", ".join(ATTACKS))
         found += [name for name in ([word] if word in ATTACKS else hits) if name not in found]
     return found
+
+
+HOSTILE: tuple[str, ...] = ("random", "data-owner-offline", "lie-everywhere")
+"""What `--hostile` plays in mode verified, with one attacker each."""
 
 
 def plan(attacks: Sequence[str], honest: int = 1) -> Plan:

@@ -1,28 +1,34 @@
 """Stand-ins for the demo's attackers. No honest node loads this module.
 
 `python -m omninode.demo.hostile start --config FILE` runs a node that is honest until the file fault.json in its data
-directory names a session and a kind of misbehaviour.
+directory names a session and a kind of misbehaviour (``attackers.Order``).
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from omninode.demo.attackers import HostileDataOwner, HostileProver, Order
+from omninode.demo.loot import Folder
+from omninode.learning import data as local_data
+from omninode.learning import poison
 from omninode.roles.machine import Machine
-from protocols.fields import goldilocks as gl
 from protocols.sessions import effects as fx
-from protocols.sessions.params import Phase
-from protocols.wire.messages import Opening, ShareOpening
+from protocols.sessions.events import PhaseChanged
+from protocols.sessions.params import Mode, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from omninode.learning.document import SessionDocument
     from omninode.roles.services import Services
     from omninode.roles.sessions import Role
     from protocols.sessions.events import ChainEvent
@@ -30,88 +36,73 @@ if TYPE_CHECKING:
     from protocols.wire.messages import Message
 
 GARBAGE_FACTOR = 10  # how many times the bound the random vector is long
+LOOT = "loot"  # folder beside nodes/ that all attackers of a run see
 
 
-def fault_of(data_dir: Path, session: int) -> str:
-    """The kind of misbehaviour ordered for ``session``, or ""."""
+def order_of(data_dir: Path, session: int) -> Order:
+    """The misbehaviour ordered for ``session``, or none."""
     try:
         order = json.loads((data_dir / "fault.json").read_text())
     except (OSError, ValueError):
-        return ""
-    return str(order["kind"]) if order.get("session") == session else ""
+        return Order()
+    if order.get("session") != session:
+        return Order()
+    return Order(
+        str(order["kind"]), order.get("seat", -1), order.get("phase", ""),
+        tuple(bytes.fromhex(a) for a in order.get("colluders", ())), bytes.fromhex(order.get("victim", "")),
+    )  # fmt: skip
 
 
-def order_fault(data_dir: Path, session: int, kind: str) -> None:
-    """Tell the node in ``data_dir`` to misbehave in ``session``."""
-    (data_dir / "fault.json").write_text(json.dumps({"session": session, "kind": kind}))
+def order_fault(data_dir: Path, session: int, kind: str, order: Order | None = None) -> None:
+    """Tell the node in ``data_dir`` to misbehave in ``session``. order: what more there is to say than the kind."""
+    told: dict[str, Any] = {"session": session, "kind": kind}
+    if order is not None:
+        told |= {"seat": order.seat, "phase": order.phase, "victim": order.victim.hex()}
+        told["colluders"] = [address.hex() for address in order.colluders]
+    draft = data_dir / "fault.json.new"
+    draft.write_text(json.dumps(told))
+    draft.rename(data_dir / "fault.json")
 
 
-class _Twisted:
-    """A machine with something changed on its way in or out."""
+def die() -> None:
+    """SIGKILL to this very process: nothing is finished, nothing is written any more."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class BadDataOwner:
+    """Mode ``grouped``. "garbage": a random vector ten times as long as the bound. "hold": stops after key sharing."""
 
     def __init__(self, inner: Machine, data_dir: Path) -> None:
         self._inner, self._data_dir = inner, data_dir
+        self._update: NDArray[np.int64] | None = None
 
     @property
     def view(self) -> SessionView:
         return self._inner.view
 
-    @property
-    def _fault(self) -> str:
-        return fault_of(self._data_dir, self.view.session)
-
     def chain(self, event: ChainEvent) -> list[fx.Effect]:
-        return self._twist(self._inner.chain(event))
+        return self._inner.chain(event) + self._release()
 
     def receive(self, message: Message) -> list[fx.Effect]:
-        return self._twist(self._inner.receive(message))
+        return self._inner.receive(message) + self._release()
 
     def tick(self, block: int) -> list[fx.Effect]:
-        return self._twist(self._inner.tick(block))
+        return self._inner.tick(block) + self._release()
 
     def status(self) -> dict[str, Any]:
         return self._inner.status()
-
-    def _twist(self, effects: list[fx.Effect]) -> list[fx.Effect]:
-        return effects
-
-
-class LyingProver(_Twisted):
-    """With "lie": adds one to every share it opens, and never shows the piece that would convict it."""
-
-    def _twist(self, effects: list[fx.Effect]) -> list[fx.Effect]:
-        if self._fault != "lie":
-            return effects
-        kept = [e for e in effects if not (isinstance(e, fx.Send) and isinstance(e.message, ShareOpening))]
-        return [_lie(effect) for effect in kept]
-
-
-def _lie(effect: fx.Effect) -> fx.Effect:
-    if not (isinstance(effect, fx.Send) and isinstance(effect.message, Opening)):
-        return effect
-    values = gl.from_bytes(effect.message.values)
-    lied = gl.add(values, gl.vector([1] * len(values)))
-    return replace(effect, message=replace(effect.message, values=gl.to_bytes(lied)))
-
-
-class BadDataOwner(_Twisted):
-    """With "garbage": a random vector ten times as long as the bound. With "hold": stops after key sharing."""
-
-    _update: NDArray[np.int64] | None = None
 
     def update_ready(self, update: NDArray[np.int64]) -> list[fx.Effect]:
         """Keep the update until the upload phase: by then the demo has chosen its targets."""
         self._update = update
         return self._release()
 
-    def _twist(self, effects: list[fx.Effect]) -> list[fx.Effect]:
-        return effects + self._release()
-
     def _release(self) -> list[fx.Effect]:
-        if self._update is None or self.view.phase < Phase.UPLOAD or self._fault == "hold":
+        kind = order_of(self._data_dir, self.view.session).kind
+        if self._update is None or self.view.phase < Phase.UPLOAD or kind == "hold":
             return []
         update, self._update = self._update, None
-        if self._fault == "garbage":
+        if kind == "garbage":
             update = _garbage(len(update), self.view.p.bound, self.view.session)
         effects: list[fx.Effect] = self._inner.update_ready(update)  # type: ignore[attr-defined]
         return effects
@@ -124,26 +115,91 @@ def _garbage(length: int, bound: int, seed: int) -> NDArray[np.int64]:
 
 
 def hostile_roles(services: Services) -> Sequence[Role]:
-    """The roles of ``omninode.node`` with twisted machines."""
-    roles: list[Role] = []
-    for name in services.config.node.roles:
-        if name == "prover":
-            from omninode.roles.prover import Prover
+    """The roles of ``omninode.node`` with hostile machines."""
+    makers = {"prover": _prover, "data_owner": _data_owner, "model_owner": _model_owner}
+    return [makers[name](services) for name in services.config.node.roles]
 
-            class HostileProver(Prover):
-                def machine(self, session: int, seed: bytes) -> Machine:
-                    return LyingProver(super().machine(session, seed), services.data_dir)
 
-            roles.append(HostileProver(services))
-        else:
-            from omninode.roles.data_owner import DataOwner
+def _prover(services: Services) -> Role:
+    from omninode.roles.prover import Prover
 
-            class HostileDataOwner(DataOwner):
-                def machine(self, session: int, seed: bytes) -> Machine:
-                    return BadDataOwner(super().machine(session, seed), services.data_dir)
+    class Hostile(Prover):
+        def machine(self, view: SessionView, seed: bytes) -> Machine:
+            inner = super().machine(view, seed)
+            return HostileProver(inner, services.wallet.address, partial(order_of, services.data_dir), die)
 
-            roles.append(HostileDataOwner(services))
-    return roles
+    return Hostile(services)
+
+
+def _data_owner(services: Services) -> Role:
+    from omninode.roles.data_owner import DataOwner
+
+    data_dir, loot = services.data_dir, Folder(services.data_dir.parent.parent / LOOT)
+
+    class Hostile(DataOwner):
+        _flip = False
+
+        def machine(self, view: SessionView, seed: bytes) -> Machine:
+            if view.p.mode == Mode.GROUPED:
+                return BadDataOwner(super().machine(view, seed), data_dir)
+            return HostileDataOwner(
+                services.context(view.session), services.identity(), seed, peer_key=services.net.peer_key,
+                orders=partial(order_of, data_dir), loot=loot, die=die,
+            )  # fmt: skip
+
+        async def _train(self, session: int, document: SessionDocument, weights: bytes) -> NDArray[np.int64] | None:
+            """With "label-flip" a second training, on flipped labels."""
+            if order_of(data_dir, session).kind == "label-flip":
+                self._flip = True
+                flipped = await super()._train(session, document, weights)
+                self._flip = False
+                if flipped is not None:
+                    loot.put(f"{session}-{services.wallet.address.hex()}.flipped", flipped.astype("<i8").tobytes())
+            return await super()._train(session, document, weights)
+
+        def _data_path(self) -> Path:
+            path = super()._data_path()
+            if not self._flip:
+                return path
+            samples = local_data.load(path)
+            local_data.save(data_dir / "flipped.npz", poison.flip_labels(samples, int(samples.y.max()) + 1))
+            return data_dir / "flipped.npz"
+
+    return Hostile(services)
+
+
+def _model_owner(services: Services) -> Role:
+    from omninode.roles.model_owner import ModelOwner
+
+    loot = Folder(services.data_dir.parent.parent / LOOT)
+
+    class Hostile(ModelOwner):
+        def machine(self, *args: Any) -> Machine:
+            """The real machine: its class matters to the role. It ends with a phase, or shows its reference."""
+            machine: Any = super().machine(*args)
+            chain, update_ready = machine.chain, getattr(machine, "update_ready", None)
+
+            def crashing(event: ChainEvent) -> list[fx.Effect]:
+                order = order_of(services.data_dir, event.session)
+                if order.kind == "crash" and isinstance(event, PhaseChanged) and event.phase.name == order.phase:
+                    die()
+                effects: list[fx.Effect] = chain(event)
+                return effects
+
+            def shown(update: NDArray[np.int64]) -> list[fx.Effect]:
+                name = f"{machine.view.session}-{services.wallet.address.hex()}.update"
+                loot.put(name, update.astype("<i8").tobytes())
+                assert update_ready is not None
+                effects: list[fx.Effect] = update_ready(update)
+                return effects
+
+            machine.chain = crashing
+            if update_ready is not None:
+                machine.update_ready = shown
+            result: Machine = machine
+            return result
+
+    return Hostile(services)
 
 
 def main() -> None:

@@ -17,13 +17,14 @@ class DemoOptions:
     """A local market: one model owner, ``owners`` data owners, ``provers`` provers, ``sessions`` sessions.
 
     data: folder with MNIST IDX files, or None for the bundled digits.  rule: "auto" takes what is usual in the mode.
-    Mode verified: payout, and score_cap (share of B^2).  Mode grouped: group_size, hostile.  mu_bps: fraction of groups
-    taken for corrupted.
+    Mode verified: attack (what ``catalogue.chosen`` understands), payout, and score_cap (share of B^2).  Mode grouped:
+    group_size.  mu_bps: fraction of groups taken for corrupted.  hostile: three attackers in session 3.
     register/upload/settle_blocks: the three windows.  Money in wei.
     """
 
     mode: str = "verified"
     hostile: bool = False
+    attack: str = ""
     data: Path | None = None
     seed: int = 0
     sessions: int = 5
@@ -50,6 +51,8 @@ class DemoOptions:
             raise UsageError(f"unknown mode {self.mode!r}", "choose --mode verified or --mode grouped")
         if self.mode == "verified":
             self._check_verified()
+        elif self.attack:
+            raise UsageError("attacks are played in mode verified", "use --mode grouped --hostile for groups")
         elif self.owners % self.group_size or self.owners // self.group_size < 4:
             raise UsageError(
                 f"{self.owners} data owners do not make four or more groups of {self.group_size}",
@@ -66,8 +69,6 @@ class DemoOptions:
                 f"{self.owners} data owners are too {'few' if self.owners < LEAST_VERIFIED else 'many'}",
                 f"choose --owners between {LEAST_VERIFIED} and {MOST_VERIFIED}",
             )
-        if self.hostile:
-            raise UsageError("--hostile attacks groups", "add --mode grouped")
 
     @property
     def groups(self) -> int:

@@ -1,0 +1,70 @@
+"""Who plays what in which session of the attack suite: by name, chosen before the session begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omninode.demo.attackers import Order
+from omninode.demo.catalogue import ATTACKS, SHARE, Plan, Who
+from omninode.errors import UsageError
+
+LEAST_OWNERS = 11
+"""Data owners that the suite needs: a quarter collude, up to four attack alone, three are for replays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """One session. attackers: attack -> names of the data owners that carry it out.  keepers: honest, but what they
+    upload gets into the attackers' hands.  victim: the keeper whose upload of this session is replayed, or "".
+    seat: committee index of the prover that attacks.  provers, owner: attack of that prover and of the owner, or "".
+    """
+
+    attackers: dict[str, tuple[str, ...]]
+    keepers: tuple[str, ...]
+    victim: str
+    seat: int
+    prover: str = ""
+    owner: str = ""
+
+    def orders(self, wallet: dict[str, bytes]) -> dict[str, Order]:
+        """The orders of the data owners, by name. wallet: addresses by name."""
+        told = {name: Order("keep") for name in self.keepers}
+        colluders = tuple(
+            wallet[n] for a, some in self.attackers.items() if ATTACKS[a].who == Who.COLLUDERS for n in some
+        )
+        for attack, some in self.attackers.items():
+            victim = wallet[self.victim] if attack == "replay-other" else b""
+            order = Order(ATTACKS[attack].kind, colluders=colluders, victim=victim)
+            told |= dict.fromkeys(some, order)
+        return told
+
+    def prover_order(self) -> Order | None:
+        """For whoever is drawn into the seat; None without an attack by a prover."""
+        return (
+            Order(ATTACKS[self.prover].kind, seat=self.seat, phase=ATTACKS[self.prover].phase) if self.prover else None
+        )
+
+
+def cast(plan: Plan, number: int, owners: Sequence[str], colluders: int = 0) -> Cast:
+    """The parts of session ``number`` (from 1). Colluders are the first quarter (or so many), replays need the last
+    three.
+    """
+    if len(owners) < LEAST_OWNERS:
+        raise UsageError(f"{len(owners)} data owners are too few for attacks", f"use --owners {LEAST_OWNERS} or more")
+    attacks = plan[number - 1]
+    following = plan[number] if number < len(plan) else ()
+    many = colluders or len(owners) // SHARE
+    quarter, replayer, copier, victim = owners[:many], owners[-1], owners[-2], owners[-3]
+    together = [a for a in attacks if ATTACKS[a].who == Who.COLLUDERS]
+    parts = {a: tuple(quarter[i :: len(together)]) for i, a in enumerate(together)}
+    alone = iter(owners[len(quarter) : -3])
+    for attack in attacks:
+        if ATTACKS[attack].who == Who.DATA_OWNER:
+            parts[attack] = ({"replay": replayer, "replay-other": copier}.get(attack) or next(alone),)
+    copied = victim if "replay-other" in attacks else ""
+    keepers = ((replayer,) if "replay" in following else ()) + ((copied,) if copied else ())
+    by_prover = next((a for a in attacks if ATTACKS[a].who == Who.PROVER), "")
+    by_owner = next((a for a in attacks if ATTACKS[a].who == Who.OWNER), "")
+    # The prover whose turn it is to speak first on chain: its absence is felt most (prover_desk.Desk.rank).
+    return Cast(parts, keepers, copied, number % 5, by_prover, by_owner)
