@@ -83,8 +83,4 @@ class Prover:
         """
         services, session = self._services, view.session
         kept = shelf.shelf_of(services.data_dir, session)
-        if not hasattr(machines, "prover"):
-            from protocols.sessions.prover import ProverMachine
-
-            return ProverMachine(services.context(session), services.identity(), seed)
         return machines.prover(view.p.mode, services.context(session), services.identity(), seed, kept)
