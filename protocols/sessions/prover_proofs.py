@@ -72,6 +72,11 @@ class Proofs:
         return effects
 
     @property
+    def spoken(self) -> int:
+        """How many provers have opened their shares of verifier messages."""
+        return len(self._opened)
+
+    @property
     def waiting(self) -> bool:
         """Whether a proof is neither accepted nor refused yet."""
         return any(k not in self.outcome for k in self._wanted())

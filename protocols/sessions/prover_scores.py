@@ -59,6 +59,11 @@ class Scores:
         return layout(indices, p.uses_reference, p.rule in DISTANCE_RULES)
 
     @property
+    def spoken(self) -> int:
+        """How many provers have opened their products."""
+        return len(self._opened)
+
+    @property
     def wanted(self) -> list[Pair]:
         """What is opened of all that are valid."""
         return self.pairs(self.desk.members(Bitmap.VALID))

@@ -7,6 +7,7 @@ from typing import Any
 from protocols.errors import RemoteProtocolError
 from protocols.sessions.effects import Effect
 from protocols.sessions.identity import Identity
+from protocols.sessions.params import REFERENCE
 from protocols.sessions.prover_attest import Attestations
 from protocols.sessions.prover_batch import BatchDesk
 from protocols.sessions.prover_consistency import Consistency
@@ -21,6 +22,7 @@ from protocols.sessions.prover_selection import Selection
 from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.prover_vote import Vote
 from protocols.sessions.shelf import MemoryShelf, Shelf
+from protocols.sharing.consistency import Status
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
 
@@ -51,10 +53,14 @@ class VerifiedProverMachine(CommitteeMachine):
         )  # fmt: skip
 
     def _standing(self) -> dict[str, Any]:
-        outcome, own = self._proofs.outcome, self._batch.own
+        outcome, own, verdicts = self._proofs.outcome, self._batch.own, self._consistency.verdicts or {}
+        shown = {k for k in verdicts if not self._consistency.in_doubt(k)}
         return {
+            "opened": [self._consistency.spoken, self._proofs.spoken, self._scores.spoken],
+            "inconsistent": sorted(shown | {k for k, v in verdicts.items() if v.status == Status.INCONSISTENT}),
             "proved": sorted(k for k, good in outcome.items() if good),
             "refused": sorted(k for k, good in outcome.items() if not good),
+            "products": {str(k): phi for (k, ref), phi in self._scores.values.items() if ref == REFERENCE},
             "accepted": bits(own[1]) if own is not None else [],
         }
 
