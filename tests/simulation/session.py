@@ -53,12 +53,13 @@ class Session:
         data_owners: int | None = None,
         loss: float = 0.0,
         gossip: bool = True,
+        number: int = 7,
         **changes: object,
     ) -> None:
         self.seed, wallets = seed, Wallets()
         owner = wallets.new("owner")
         self.params = small_params(owner=owner.address, **changes)
-        self.context = Context(31337, bytes(range(20)), 7)
+        self.context = Context(31337, bytes(range(20)), number)
         self.provers: list[Node] = []
         infos = []
         for i in range(pool or self.params.committee):
