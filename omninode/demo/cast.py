@@ -9,8 +9,8 @@ from omninode.demo.attackers import Order
 from omninode.demo.catalogue import ATTACKS, SHARE, Plan, Who
 from omninode.errors import UsageError
 
-LEAST_OWNERS = 11
-"""Data owners that the suite needs: a quarter collude, up to four attack alone, three are for replays."""
+LEAST_OWNERS = 12
+"""Data owners that the suite needs: three collude, up to six attack alone, three are for replays."""
 
 
 @dataclass(frozen=True, slots=True)
