@@ -31,7 +31,7 @@ class Hand:
 
     own: Real
     data: Samples
-    train: Callable[[Samples, int], Real]
+    train: Callable[[Sequence[Samples]], list[Real]]
     bound: float
     last_step: Real
     reference: Real
@@ -80,18 +80,18 @@ def stretched_far_copies(hand: Hand) -> list[Real]:
 
 def retrained(hand: Hand) -> list[Real]:
     """One training per identity on a bootstrap sample of the same data."""
-    return [hand.train(poison.bootstrap(hand.data, k), k) for k in range(hand.identities)]
+    return hand.train([poison.bootstrap(hand.data, k) for k in range(hand.identities)])
 
 
 def parts(hand: Hand) -> list[Real]:
     """The data dealt out among the identities, each trains honestly on its part."""
     rows = np.array_split(np.arange(len(hand.data)), hand.identities)
-    return [hand.train(hand.data.take(part), k) for k, part in enumerate(rows)]
+    return hand.train([hand.data.take(part) for part in rows])
 
 
 def guess(hand: Hand) -> list[Real]:
     """A guess of the reference: mean of eight trainings on bootstrap samples, scaled up to the bound."""
-    mean = np.mean([hand.train(poison.bootstrap(hand.data, k), k) for k in range(8)], axis=0)
+    mean = np.mean(hand.train([poison.bootstrap(hand.data, k) for k in range(8)]), axis=0)
     return [hand.stretch(mean)] * hand.identities
 
 
@@ -142,7 +142,7 @@ class PayGame(Game):
         sent = super().uploads(session, real)
         step, self._before = (self.model - self._before).astype(np.float64), self.model
         hand = Hand(
-            own, self.split.parties[last], lambda data, k: self.train(data, session, 1000 + k),
+            own, self.split.parties[last], lambda parts: self.train_all(session, parts, first=1000),
             self.bound / 2**bits, step if session else own * 0,
             reference_update(self.reference, self.bound, bits) / 2.0**bits,
             self.identities, np.random.default_rng([self.seed, session, 0xFA]),

@@ -20,6 +20,7 @@ from omninode.learning.models import initial
 from omninode.learning.presets import Preset
 from omninode.learning.reference import ROOT_SAMPLES, hold_out, reference_update
 from omninode.learning.simulate import OWNER, Weights
+from omninode.learning.simulate_batch import train_many
 from omninode.learning.training import accuracy, train
 from protocols.gram.distances import distances
 from protocols.selection import rules, scores
@@ -113,7 +114,7 @@ class Game:
 
     def play(self, session: int) -> Judged:
         """One session, from local training to the next bound."""
-        updates = self.uploads(session, {k: self.train(part, session, k) for k, part in enumerate(self.split.parties)})
+        updates = self.uploads(session, dict(enumerate(self.train_all(session))))
         limit = self.bound
         valid = [k for k, x in updates.items() if not self.setup.proof or fixed_point.norm_squared(x) <= limit**2]
         ref = reference_update(self.reference, limit, self.preset.frac_bits)
@@ -154,17 +155,28 @@ class Game:
             flipped = self.train(poison.flip_labels(self.split.parties[k], preset.model.classes), session, k)
         elif attack.needs == "group":
             group = np.array([real[j] for j in sorted(self.setup.attackers)])
-        seed = (self.seed * 1000 + session) * 1000 + k
-        known = poison.Knowledge(real[k], self.bound, preset.frac_bits, group, flipped, seed)
+        known = poison.Knowledge(real[k], self.bound, preset.frac_bits, group, flipped, self._seed(session, 1000 + k))
         return attack.update(known, self.setup.form)
+
+    def train_all(self, session: int, parts: Sequence[Samples] | None = None, first: int = 0) -> list[Real]:
+        """Updates of all parties, or of ``parts`` with the training seeds of parties ``first`` and following."""
+        some = parts or self.split.parties
+        if self.preset.model.name != "mlp" or len({len(part) for part in some}) > 1:
+            return [self.train(part, session, first + k) for k, part in enumerate(some)]
+        seeds = [self._seed(session, first + k) for k in range(len(some))]
+        updates = train_many(self.preset.model, self.model, some, self.preset.train, seeds)
+        return [update if np.isfinite(update).all() else np.zeros_like(update) for update in updates]
+
+    def _seed(self, session: int, party: int) -> int:
+        return (self.seed * 1000 + session) * 2000 + party + 3
 
     def train(self, samples: Samples, session: int, party: int, epochs: int | None = None) -> Real:
         """Update from the current model; of zeros where a ruined model makes training diverge."""
         preset = self.preset
         how = replace(preset.train, epochs=epochs or preset.train.epochs)
-        seed = (self.seed * 1000 + session) * 1000 + party + 3
         try:
-            return (train(preset.model, self.model, samples, how, seed) - self.model).astype(np.float64)
+            after = train(preset.model, self.model, samples, how, self._seed(session, party))
+            return (after - self.model).astype(np.float64)
         except FloatingPointError:
             return np.zeros(preset.model.parameters)
 

@@ -38,19 +38,17 @@ def attacked(samples: data.Samples, setup: Setup) -> list[VerifiedRun]:
     return [simulate_verified(DIGITS, deal(samples, s, PARTIES), s, SESSIONS, setup) for s in SEEDS]
 
 
-def accuracies(samples: data.Samples) -> list[Row]:
+def accuracies(samples: data.Samples) -> Iterator[Row]:
     """Least accuracy over the seeds: no attack, every form of every attack, and the controls without any defence."""
     forms: list[tuple[str, poison.Setting | None]] = [("", None), *poison.forms()]
-    rows = []
     for name, form in forms:
         runs = attacked(samples, Setup(attack=name, form=form, attackers=ATTACKERS if name else frozenset()))
         says = {"attack": name or "none"} | ({"x": form.factor, "inside": form.inside} if form else {})
-        rows.append(against_aim("verified sessions, accuracy", says | _accepted(runs), _least(runs), "share"))
+        yield against_aim("verified sessions, accuracy", says | _accepted(runs), _least(runs), "share")
     for name, title in CONTROLS.items():
         setup = Setup("none", False, attack=name, form=poison.Setting(10), attackers=ATTACKERS)
         worst = max(run.final for run in attacked(samples, setup))
-        rows.append(against_aim(title, {"seeds": len(SEEDS), "sessions": SESSIONS}, worst, "share"))
-    return rows
+        yield against_aim(title, {"seeds": len(SEEDS), "sessions": SESSIONS}, worst, "share")
 
 
 def _least(runs: list[VerifiedRun]) -> float:

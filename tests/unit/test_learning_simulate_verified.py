@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from omninode.learning import data, poison
+from omninode.learning.models import initial
 from omninode.learning.presets import DIGITS
 from omninode.learning.reference import ROOT_SAMPLES
+from omninode.learning.simulate_batch import train_many
 from omninode.learning.simulate_pay import (
     REWARD,
     STRATEGIES,
@@ -25,6 +27,7 @@ from omninode.learning.simulate_pay import (
     taken_equal,
 )
 from omninode.learning.simulate_verified import Judged, Setup, gram_of, select, simulate_verified
+from omninode.learning.training import train
 
 PARTIES, SESSIONS = 16, 3
 ATTACKERS = frozenset(range(4))
@@ -62,6 +65,17 @@ def test_controls_without_defence_fall(split: data.Split, name: str, most: float
     """The attacks are wired: it is the bound and the rule that stop them."""
     open_door = Setup("none", proof=False, attack=name, form=poison.Setting(10), attackers=ATTACKERS)
     assert simulate_verified(DIGITS, split, 0, SESSIONS, open_door).final < most
+
+
+def test_training_in_a_batch_is_the_same_training(split: data.Split) -> None:
+    weights = initial(DIGITS.model, 1)
+    many = train_many(DIGITS.model, weights, split.parties[:3], DIGITS.train, [7, 8, 9])
+    for k, seed in enumerate((7, 8, 9)):
+        alone = train(DIGITS.model, weights, split.parties[k], DIGITS.train, seed) - weights
+        assert np.abs(many[k] - alone).max() < 1e-4 < np.abs(alone).max()
+    unequal = [split.parties[0], split.owner.take(np.arange(9))]
+    with pytest.raises(ValueError, match="equal size"):
+        train_many(DIGITS.model, weights, unequal, DIGITS.train, [1, 2])
 
 
 def test_runs_are_deterministic(split: data.Split) -> None:
@@ -107,7 +121,7 @@ def hand(identities: int = 3) -> Hand:
     rng = np.random.default_rng(2)
     own, last, reference = rng.standard_normal((3, 400))
     samples = data.Samples(rng.standard_normal((12, 2)).astype(np.float32), np.arange(12))
-    return Hand(own, samples, lambda part, k: own * len(part) + k, 5.0, last, reference, identities, rng)
+    return Hand(own, samples, lambda parts: [own * len(part) for part in parts], 5.0, last, reference, identities, rng)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
