@@ -7,31 +7,87 @@ constants, and Lagrange coefficients add up to 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import P, Vector
+from protocols.fields.kernels import combine
 from protocols.pine import ntt
 from protocols.pine.flp import Query, Wires, gadget_holds, gadget_polynomial, require
 from protocols.pine.params import PineParams, Sizes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measurement:
-    """x: (d,).  bits: (bits_length,).  results: (checks,) of the wrap-around checks. Or shares of them."""
+    """x: (d,).  bits: (bits_length,).  results: (checks,) of the wrap-around checks. Or shares of them.
 
+    ValueError for wrong lengths. What all proofs of ``valid`` have in common is computed once.
+    """
+
+    params: PineParams
     x: Vector
     bits: Vector
     results: Vector
 
-    def checked(self, params: PineParams) -> Measurement:
-        """The same, contiguous. ValueError for wrong lengths."""
-        return Measurement(
-            require("vector", self.x, params.dimension),
-            require("bits", self.bits, params.bits_length),
-            require("results", self.results, params.checks),
-        )
+    def __post_init__(self) -> None:
+        p = self.params
+        for name, length in (("x", p.dimension), ("bits", p.bits_length), ("results", p.checks)):
+            object.__setattr__(self, name, require(name, getattr(self, name), length))
+
+    @cached_property
+    def norm(self) -> int:
+        """The squared norm that is claimed: v."""
+        return self._number(0)
+
+    @cached_property
+    def norm_fault(self) -> int:
+        """v + u - B^2."""
+        return self.norm + self._number(self.params.norm_bits) - self.params.norm_bound
+
+    def _number(self, start: int) -> int:
+        count = self.params.norm_bits
+        return gl.dot(self.bits[start : start + count], _bit_weights(count))
+
+    @cached_property
+    def _checks(self) -> Vector:
+        """(checks, wr_bits + 1): per check the bits of v_c and g_c."""
+        return self.bits[2 * self.params.norm_bits :].reshape(self.params.checks, -1)
+
+    @cached_property
+    def successes(self) -> Vector:
+        """(checks,) g_c."""
+        return np.ascontiguousarray(self._checks[:, -1])
+
+    @cached_property
+    def count_fault(self) -> int:
+        """sum g_c - successes."""
+        return gl.dot(self.successes, np.ones_like(self.successes)) - self.params.successes
+
+    @cached_property
+    def check_faults(self) -> Vector:
+        """(checks,) result_c - (v_c - (W - 1))."""
+        p, values = self.params, gl.zeros(self.params.checks)
+        combine(_bit_weights(p.wr_bits), np.ascontiguousarray(self._checks[:, :-1].T), values)
+        return gl.sub(gl.add(self.results, np.full(p.checks, p.wr_bound - 1, dtype=np.uint64)), values)
+
+    @cached_property
+    def right(self) -> Vector:
+        """Right factors of the gadget's products: bit_i - 1, zeros up to the next call, g_c."""
+        p = self.params
+        right = gl.zeros(p.bit_calls * p.chunk + p.checks)
+        right[: p.bits_length] = gl.sub(self.bits, np.ones_like(self.bits))
+        right[p.bit_calls * p.chunk :] = self.successes
+        return right
+
+    def left(self, r1: int, r2: int) -> Vector:
+        """Left factors: r1^i bit_i, zeros up to the next call, r2^c times the fault of check c."""
+        p = self.params
+        left = gl.zeros(p.bit_calls * p.chunk + p.checks)
+        left[: p.bits_length] = gl.mul(self.bits, ntt.powers_from_zero(r1, p.bits_length))
+        left[p.bit_calls * p.chunk :] = gl.mul(self.check_faults, ntt.powers_from_zero(r2, p.checks))
+        return left
 
 
 class NormEquality:
@@ -52,8 +108,7 @@ class NormEquality:
         """(verifier_length,) verifier message (or share of it)."""
         require("joint randomness", joint_rand, 0)
         seeds, poly = proof[: self.sizes.arity], proof[self.sizes.arity :]
-        norm = gl.dot(meas.bits[: self.params.norm_bits], _bit_weights(self.params.norm_bits))
-        output = (norm - query.outputs(poly, 1, self.sizes.calls + 1)) % P
+        output = (meas.norm - query.outputs(poly, 1, self.sizes.calls + 1)) % P
         wires = Wires(meas.x, self.sizes.arity).at(seeds, query.weights)
         return np.concatenate([gl.vector([output]), wires, gl.vector([query.gadget(poly)])])
 
@@ -94,7 +149,7 @@ class Valid:
         bit_calls = self.params.bit_calls
         bits = query.outputs(poly, 1, bit_calls + 1)
         checks = query.outputs(poly, bit_calls + 1, self.sizes.calls + 1)
-        output = (bits + r3 * self._norm_fault(meas) + r3**2 * checks + r3**3 * self._count_fault(meas)) % P
+        output = (bits + r3 * meas.norm_fault + r3**2 * checks + r3**3 * meas.count_fault) % P
         return np.concatenate([gl.vector([output]), wires, gl.vector([query.gadget(poly)])])
 
     def decide(self, verifier: Vector) -> bool:
@@ -102,34 +157,12 @@ class Valid:
         verifier = require("verifier message", verifier, self.sizes.verifier_length)
         return gadget_holds(verifier, gl.dot(verifier[1:-1:2], verifier[2:-1:2]))
 
-    def _checks(self, meas: Measurement) -> Vector:
-        """(checks, wr_bits + 1): per check the bits of v_c and g_c."""
-        return meas.bits[2 * self.params.norm_bits :].reshape(self.params.checks, -1)
-
-    def _norm_fault(self, meas: Measurement) -> int:
-        """v + u - B^2."""
-        weights = np.tile(_bit_weights(self.params.norm_bits), 2)
-        return gl.dot(meas.bits[: len(weights)], weights) - self.params.norm_bound
-
-    def _count_fault(self, meas: Measurement) -> int:
-        """sum g_c - successes."""
-        return gl.dot(self._checks(meas)[:, -1], np.ones(self.params.checks, dtype=np.uint64)) - self.params.successes
-
     def _wires(self, meas: Measurement, joint_rand: Vector) -> tuple[Wires, Wires]:
-        p, bits = self.params, meas.bits
-        r1, r2 = int(joint_rand[0]), int(joint_rand[1])
-        start = p.bit_calls * p.chunk
-        left, right = gl.zeros(start + p.checks), gl.zeros(start + p.checks)
-        left[: len(bits)] = gl.mul(bits, ntt.powers_from_zero(r1, len(bits)))
-        right[: len(bits)] = gl.sub(bits, np.ones_like(bits))
-        checks = self._checks(meas)
-        values = gl.lincomb([1 << k for k in range(p.wr_bits)], list(np.ascontiguousarray(checks[:, :-1].T)))
-        faults = gl.sub(gl.add(meas.results, np.full(p.checks, p.wr_bound - 1, dtype=np.uint64)), values)
-        left[start:] = gl.mul(faults, ntt.powers_from_zero(r2, p.checks))
-        right[start:] = checks[:, -1]
-        return Wires(left, p.chunk), Wires(right, p.chunk)
+        width = self.params.chunk
+        return Wires(meas.left(int(joint_rand[0]), int(joint_rand[1])), width), Wires(meas.right, width)
 
 
+@lru_cache(maxsize=64)
 def _bit_weights(count: int) -> Vector:
     """1, 2, 4, ..."""
     return np.left_shift(np.uint64(1), np.arange(count, dtype=np.uint64))

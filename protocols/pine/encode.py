@@ -9,7 +9,7 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from protocols.fields import goldilocks as gl
-from protocols.fields.goldilocks import P, Vector
+from protocols.fields.goldilocks import Vector
 from protocols.fields.prg import SEED_BYTES
 from protocols.pine import kernels
 from protocols.pine.kernels import Bytes
@@ -31,7 +31,7 @@ def check_bytes(params: PineParams) -> int:
 
 
 def wr_stream(params: PineParams, seed: bytes) -> Iterator[Bytes]:
-    """The randomness of one check after the other, (ceil(d/4),) bytes each, in one buffer that is written again.
+    """The randomness of the checks in order, (k, ceil(d/4)) bytes for k at once, in one buffer that is written again.
 
     AES-256-CTR keystream, counter from zero, key tagged_hash("omninode/prg", "pine checks", seed). seed: 32 bytes
     (ValueError).
@@ -40,13 +40,16 @@ def wr_stream(params: PineParams, seed: bytes) -> Iterator[Bytes]:
         raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
     key = tagged_hash("omninode/prg", b"pine checks", seed)
     encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
-    buffer = np.empty(check_bytes(params), dtype=np.uint8)
-    view = buffer.data
-    for _ in range(params.checks):
-        for start in range(0, len(buffer), _PIECE):
+    run = check_bytes(params)
+    together = max(1, _PIECE // run)
+    buffer = np.empty(together * run, dtype=np.uint8)
+    for done in range(0, params.checks, together):
+        count = min(together, params.checks - done)
+        view = buffer.data[: count * run]
+        for start in range(0, len(view), _PIECE):
             piece = view[start : start + _PIECE]
             encryptor.update_into(_NOTHING[: len(piece)], piece)
-        yield buffer
+        yield buffer[: count * run].reshape(count, run)
 
 
 def wr_results(params: PineParams, seed: bytes, x: Vector) -> Vector:
@@ -58,27 +61,28 @@ def wr_results(params: PineParams, seed: bytes, x: Vector) -> Vector:
 
 
 def wr_results_of(params: PineParams, streams: Iterable[Bytes], x: Vector) -> Vector:
-    """``wr_results`` from the random bytes: (ceil(d/4),) per check, check after check (each is used before the next).
+    """``wr_results`` from the random bytes: (k, ceil(d/4)) for k checks after k checks, each used before the next.
 
     Coordinate j takes the bits 2 (j mod 4) and 2 (j mod 4) + 1 of byte j // 4: 00 is -1, 01 and 10 are 0, 11 is 1.
     """
     if x.shape != (params.dimension,) or x.dtype != np.uint64 or len(x) > MOST_DIMENSION:
         raise ValueError(f"a vector of {params.dimension} elements was expected, not one of shape {x.shape}")
     padded = x if len(x) % 4 == 0 else np.concatenate([x, gl.zeros(-len(x) % 4)])
-    padded = np.ascontiguousarray(padded)
-    sums, results, halves = [], [], gl.zeros(2)
+    padded, run = np.ascontiguousarray(padded), check_bytes(params)
+    sums = np.empty((params.checks, 2), dtype=np.uint64)
+    done = 0
     for stream in streams:
-        if stream.shape != (len(padded) // 4,) or stream.dtype != np.uint8:
-            raise ValueError(f"a check takes {len(padded) // 4} random bytes")
-        kernels.wrap_dot(stream, padded, halves)
-        sums.append((int(halves[0]), int(halves[1])))
-    if len(sums) != params.checks:
-        raise ValueError(f"{params.checks} checks, but randomness for {len(sums)}")
-    for total, high in sums:
-        top = high - (1 << 64) if high >> 63 else high
-        low = (total - (top << 32)) % (1 << 64)  # a sum of low halves: signed and small, hence exact
-        results.append(((top << 32) + (low - (1 << 64) if low >> 63 else low)) % P)
-    return gl.vector(results)
+        if stream.ndim != 2 or stream.shape[1] != run or done + len(stream) > params.checks:
+            raise ValueError(f"{params.checks} checks take {run} random bytes each")
+        kernels.wrap_dots(np.ascontiguousarray(stream), padded, sums[done : done + len(stream)])
+        done += len(stream)
+    if done != params.checks:
+        raise ValueError(f"{params.checks} checks, but randomness for {done}")
+    high = np.ascontiguousarray(sums[:, 1])
+    low = sums[:, 0] - (high << np.uint64(32))  # a sum of low halves: signed and small, hence exact
+    result = gl.from_signed(low.view(np.int64))
+    gl.axpy(result, 1 << 32, gl.from_signed(high.view(np.int64)))
+    return result
 
 
 def squared_norm(params: PineParams, x: Vector) -> int:

@@ -19,7 +19,7 @@ from protocols.fields.goldilocks import P, Vector
 from protocols.pine import kernels, ntt
 from protocols.pine.params import Sizes
 
-_COLUMNS = 64  # wires at once: their points stay in the second-level cache
+_BLOCK = 1 << 14  # points of wires worked on at once: they stay in the second-level cache
 
 
 def require(name: str, vector: npt.NDArray[np.uint64], length: int) -> Vector:
@@ -41,9 +41,10 @@ class Wires:
         self._rest = flat[len(flat) // width * width :]
 
     def columns(self, seeds: Vector, points: int) -> Iterator[npt.NDArray[np.uint64]]:
-        """Blocks of columns as tables (points, <= 64): the seed, then the inputs, then zeros."""
-        for start in range(0, self.width, _COLUMNS):
-            stop = min(start + _COLUMNS, self.width)
+        """Blocks of columns as tables (points, w): the seed, then the inputs, then zeros."""
+        columns = max(1, _BLOCK // points)
+        for start in range(0, self.width, columns):
+            stop = min(start + columns, self.width)
             table = np.zeros((points, stop - start), dtype=np.uint64)
             table[0] = seeds[start:stop]
             table[1 : len(self._full) + 1] = self._full[:, start:stop]

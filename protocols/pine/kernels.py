@@ -14,7 +14,7 @@ from protocols.fields.jit import TABLE, TABLE_OUT, VOID, WORD, WORDS, WORDS_OUT,
 Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
 
-BYTES = Kind("uint8", 1)
+BYTES = Kind("uint8", 2)
 
 _P = np.uint64(0xFFFF_FFFF_0000_0001)
 _LOW = np.uint64(0xFFFF_FFFF)
@@ -123,22 +123,23 @@ def powers(base: np.uint64, out: Words) -> None:
         out[i] = value
 
 
-@kernel(VOID(BYTES, WORDS, WORDS_OUT))
-def wrap_dot(stream: Bytes, x: Words, out: Words) -> None:
-    """out = sum of z x mod 2^64 and sum of z (x >> 32), z two bits each, low bits first: 00 -1, 01 and 10 0, 11 +1.
+@kernel(VOID(BYTES, WORDS, TABLE_OUT))
+def wrap_dots(streams: Bytes, x: Words, out: Words) -> None:
+    """out[c] = sum of z x mod 2^64 and sum of z (x >> 32), z two bits each, low bits first: 00 -1, 01 and 10 0, 11 +1.
 
-    len(x) is a multiple of four. Both sums are exact mod 2^64, the second as a signed number below 2^24 coordinates:
+    streams: (c, len(x)/4). Both sums are exact mod 2^64, the second as a signed number below 2^24 coordinates:
     together they determine the sum (see ``encode``). z = b0 + b1 - 1, so two masked additions and one subtraction.
     """
-    total, high = _ZERO, _ZERO
-    for q in range(len(stream)):
-        byte = np.uint64(stream[q])
-        for k in range(4):
-            word = x[4 * q + k]
-            top = word >> _32
-            first = _ZERO - ((byte >> np.uint64(2 * k)) & _ONE)
-            second = _ZERO - ((byte >> np.uint64(2 * k + 1)) & _ONE)
-            total += (word & first) + (word & second) - word
-            high += (top & first) + (top & second) - top
-    out[0] = total
-    out[1] = high
+    for c in range(streams.shape[0]):
+        total, high = _ZERO, _ZERO
+        for q in range(streams.shape[1]):
+            byte = np.uint64(streams[c, q])
+            for k in range(4):
+                word = x[4 * q + k]
+                top = word >> _32
+                first = _ZERO - ((byte >> np.uint64(2 * k)) & _ONE)
+                second = _ZERO - ((byte >> np.uint64(2 * k + 1)) & _ONE)
+                total += (word & first) + (word & second) - word
+                high += (top & first) + (top & second) - top
+        out[c, 0] = total
+        out[c, 1] = high

@@ -43,7 +43,7 @@ def prove(
     x and bits were committed.  prove_rand: (prove_rand_length,) uniform, secret; hides the vector. ValueError for other
     lengths.
     """
-    meas = Measurement(x, bits, results).checked(params)
+    meas = Measurement(params, x, bits, results)
     joint = _Cursor(require("joint randomness", joint_rand, params.joint_rand_length))
     own = _Cursor(require("prove randomness", prove_rand, params.prove_rand_length))
     return np.concatenate(
@@ -68,7 +68,7 @@ class Querier:
 
         Lengths as in ``prove`` (ValueError). Affine: combining shares with Lagrange weights gives the message.
         """
-        meas = Measurement(x, bits, results).checked(self.params)
+        meas = Measurement(self.params, x, bits, results)
         proofs = _Cursor(require("proof", proof, self.params.proof_length))
         joint = _Cursor(require("joint randomness", joint_rand, self.params.joint_rand_length))
         return np.concatenate(

@@ -40,7 +40,7 @@ def test_checks_against_plain_python(rng: np.random.Generator, dimension: int) -
 @pytest.mark.parametrize("value", [0, 1, P - 1, P // 2, P // 2 + 1, 2**32])
 def test_extreme_sums_are_exact(byte: int, value: int) -> None:
     params = small(10_000)
-    pieces = [np.full(check_bytes(params), byte, dtype=np.uint8)] * params.checks
+    pieces = [np.full((50, check_bytes(params)), byte, dtype=np.uint8)] * 2
     x = np.full(params.dimension, value, dtype=np.uint64)
     per_byte = sum({0: -1, 3: 1}.get(byte >> 2 * k & 3, 0) for k in range(4))
     assert set(wr_results_of(params, pieces, x).tolist()) == {per_byte * (params.dimension // 4) * value % P}
@@ -55,7 +55,7 @@ def test_checks_are_linear(rng: np.random.Generator) -> None:
 
 def test_stream_is_long_and_its_checks_differ() -> None:
     params = small(4 * 3000)
-    pieces = [piece.tobytes() for piece in wr_stream(params, SEED)]
+    pieces = [check.tobytes() for piece in wr_stream(params, SEED) for check in piece]
     assert [len(piece) for piece in pieces] == [3000] * 100
     assert len(set(pieces)) == 100
     assert stream_bytes(params, b"v" * 32) != b"".join(pieces)
@@ -79,10 +79,11 @@ def test_other_shapes() -> None:
     params = small(20)
     with pytest.raises(ValueError, match="20 elements"):
         wr_results(params, SEED, gl.zeros(21))
-    with pytest.raises(ValueError, match="5 random bytes"):
-        wr_results_of(params, [np.zeros(6, dtype=np.uint8)] * 100, gl.zeros(20))
+    for shape in ((100, 6), (101, 5), (500,)):
+        with pytest.raises(ValueError, match="100 checks take 5 random bytes each"):
+            wr_results_of(params, [np.zeros(shape, dtype=np.uint8)], gl.zeros(20))
     with pytest.raises(ValueError, match="randomness for 99"):
-        wr_results_of(params, [np.zeros(5, dtype=np.uint8)] * 99, gl.zeros(20))
+        wr_results_of(params, [np.zeros((33, 5), dtype=np.uint8)] * 3, gl.zeros(20))
     with pytest.raises(ValueError, match="were expected"):
         encode_bits(params, gl.zeros(19), gl.zeros(100))
     with pytest.raises(ValueError, match="were expected"):

@@ -117,7 +117,6 @@ def test_sums_of_products_of_rows(rng: np.random.Generator) -> None:
     kernels.add_row_products(a, b, out)
     wanted = [(s + field.dot(x, y)) % P for s, x, y in zip(start, a.tolist(), b.tolist(), strict=True)]
     assert out.tolist() == wanted
-    kernels.scale_rows(np.array([0, 1, P - 1, 2], dtype=np.uint64), a.copy())
 
 
 def test_scaled_rows(rng: np.random.Generator) -> None:

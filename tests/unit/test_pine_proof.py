@@ -220,7 +220,7 @@ def test_wrong_lengths(rng: np.random.Generator, part: str) -> None:
 def test_circuits_check_their_randomness(rng: np.random.Generator) -> None:
     params = small()
     made = honest(params, vector(rng, params))
-    meas = Measurement(made.x, made.bits, made.results)
+    meas = Measurement(params, made.x, made.bits, made.results)
     for circuit, joint in ((NormEquality(params), 1), (Valid(params), 2)):
         with pytest.raises(ValueError, match="joint randomness"):
             circuit.prove(meas, expand(b"s" * 32, circuit.sizes.arity), gl.zeros(joint))

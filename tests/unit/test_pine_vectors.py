@@ -60,7 +60,7 @@ def streams(file: Json, params: PineParams) -> Iterator[np.ndarray[Any, np.dtype
     xof = TurboSHAKE128.new(domain=1)
     xof.update(bytes([len(dst)]) + dst + bytes.fromhex(joint["seed"]) + bytes.fromhex(joint["binder"]))
     for _ in range(params.checks):
-        yield np.frombuffer(xof.read(-(-params.dimension // 4)), dtype=np.uint8)
+        yield np.frombuffer(xof.read(-(-params.dimension // 4)), dtype=np.uint8).reshape(1, -1)
 
 
 def base(file: Json, case: Json) -> Json:
@@ -125,7 +125,7 @@ def test_stream_and_encoding(file: Json) -> None:
 def test_every_proof_verifier_message_and_decision(file: Json) -> None:
     params, seen = params_of(file), set()
     for case in file["cases"]:
-        meas = Measurement(*split(params, measurement(file, case)))
+        meas = Measurement(params, *split(params, measurement(file, case)))
         for name, circuit in ((name, kind(params)) for name, kind in CIRCUITS.items()):
             for entry, joint, proof, point in proofs(file, case, name):
                 seen.add(case["kind"])
@@ -198,9 +198,8 @@ def test_shamir_shares_of_verifier_messages(file: Json) -> None:
         shares = []
         proof_shares = polynomial_shares(proof, entry["proof_coeffs"], points)
         for party, mine, own in zip(section["parties"], meas_shares, proof_shares, strict=True):
-            meas = Measurement(
-                mine[: params.dimension], mine[params.dimension :], elements(party["wr_check_results_share"])
-            )
+            results = elements(party["wr_check_results_share"])
+            meas = Measurement(params, mine[: params.dimension], mine[params.dimension :], results)
             shares.append(circuit.query(Query(circuit.sizes, point), meas, own, joint))
             assert hashlib.sha256(gl.to_bytes(own)).hexdigest() == party["proofs"][number]["proof_share_sha256"]
             assert np.array_equal(shares[-1], elements(party["proofs"][number]["verifier_share"]))
