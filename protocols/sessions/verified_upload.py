@@ -78,7 +78,7 @@ class VerifiedUpload:
         return []
 
     def advance(self) -> list[Effect]:
-        """Prove, share and send, as soon as the update and the phase are there."""
+        """Prove, share and send, as soon as the update and the phase are there. One root per committee, remembered."""
         if self._update is None or self._view.phase != self._phase or not self._view.committee:
             return []
         update, self._update = self._update, None
@@ -92,7 +92,8 @@ class VerifiedUpload:
             self.problem = f"our update cannot be proved: {error}"
             return [Note("upload_impossible", (("why", str(error)),))]
         sent = self.delivery.send(root, [(piece.plain, piece.proof, piece.public) for piece in pieces])
-        return [Remember(self._call, root), Transact(self._call, (root,), key=self._call), *sent]
+        remembered = Remember(f"{self._call}/{self._committee().hex()}", root)
+        return [remembered, Transact(self._call, (root,), key=self._call), *sent]
 
     def safe(self) -> list[Effect]:
         """Said once: n - t receipts are here, so this node may go offline."""
@@ -102,7 +103,9 @@ class VerifiedUpload:
         return [Note("upload_safe", (("receipts", len(self.delivery.receipts)),))]
 
     def _secret(self, update: Vector) -> bytes:
-        """Randomness of this update to this committee: others, should the chain be reorganised, share none of it."""
-        provers = b"".join(prover.address for prover in self._view.committee)
+        """Randomness of this update to this committee: another (the chain was reorganised) shares none of it."""
         hashed = hashlib.sha256(gl.to_bytes(update)).digest()
-        return self._context.bind("verified-upload", self._address, hashed, provers, self._seed)
+        return self._context.bind("verified-upload", self._address, hashed, self._committee(), self._seed)
+
+    def _committee(self) -> bytes:
+        return self._context.bind("committee", *(prover.address for prover in self._view.committee))

@@ -55,7 +55,7 @@ def test_it_trains_once_the_committee_is_drawn_and_uploads_while_others_register
     assert made.emit(ev.CommitteeDrawn, infos) == [fx.Train()]
     made.phase(Phase.REGISTER)
     effects = made.train()
-    assert effects[0] == fx.Remember("commitReference", root_of(made))
+    assert isinstance(effects[0], fx.Remember) and effects[0].value == root_of(made)
     assert effects[1] == fx.Transact("commitReference", (root_of(made),), key="commitReference")
     assert [e.to for e in effects[2:] if isinstance(e, fx.Send)] == [p.address for p in made.committee]
 
