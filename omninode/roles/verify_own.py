@@ -71,9 +71,7 @@ async def _applied(services: Services, view: SessionView) -> bool:
     return saved is not None and any(session == view.session for session, _ in json.loads(saved)["applied"])
 
 
-def _machine(
-    services: Services, view: SessionView, role: str, transcript: Transcript, shelf: DiskShelf
-) -> Machine:
+def _machine(services: Services, view: SessionView, role: str, transcript: Transcript, shelf: DiskShelf) -> Machine:
     """As the role makes it, with a shelf of its own: that of a session that still runs is not ours to empty."""
     context, identity, seed = services.context(view.session), services.identity(), transcript.seed
     assert seed is not None
