@@ -1,8 +1,7 @@
 """The data owner's side of an upload, step by step: shares of the vector, its bits and its proofs, each committed.
 
-What is sealed for prover i: three blinds, the Merkle root of the leaves, the degree t (one byte), the packed pieces of
-x and bits, the wire keys (``pine.wires``), the packed piece of gadget polynomials and pad. Pieces of the first t points
-are seeds: each stage has its own, so that what a stage commits to is fixed before the next begins.
+Pieces of the first t points are seeds. Each stage has its own, so that what a stage commits to is fixed before the next
+begins. The bytes that a prover gets: ``pieces``.
 """
 
 from __future__ import annotations
@@ -104,7 +103,8 @@ class StagedUpload:
 
     def commit_proof(self, pieces: Sequence[Vector | bytes]) -> tuple[bytes, list[Piece]]:
         """Returns the root for the chain and the piece of each prover."""
-        keys = [wires.pack_keys(self._keys, point) for point in range(1, self.committee + 1)]
+        head = bytes([self.threshold])
+        keys = [head + wires.pack_keys(self._keys, point) for point in range(1, self.committee + 1)]
         self._commit("proof", [own + pack_piece(piece) for own, piece in zip(keys, pieces, strict=True)])
         public = b"".join(self._commitments["x"] + self._commitments["bits"])
         leaves = [
@@ -112,11 +112,10 @@ class StagedUpload:
             for i in range(1, self.committee + 1)
         ]
         leaves_root, paths = merkle.root(leaves), merkle.proofs(leaves)
-        head = leaves_root + bytes([self.threshold])
         made = [
             Piece(
                 b"".join(self._blind(stage, i + 1) for stage in STAGES),
-                b"".join([head, *(self._packed[stage][i] for stage in STAGES)]),
+                b"".join([leaves_root, *(self._packed[stage][i] for stage in STAGES)]),
                 tuple(path),
                 public,
             )

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from protocols.fields.goldilocks import Vector
 from protocols.pine.encode import encode_bits, wr_results
-from protocols.pine.opening import OpenedUpload, open_upload, verifier_share, verify_piece
+from protocols.pine.opening import (
+    OpenedUpload,
+    open_upload,
+    rebuilt_upload,
+    verifier_share,
+    verify_piece,
+)
 from protocols.pine.params import PineParams
+from protocols.pine.pieces import largest_plain
 from protocols.pine.proof import prove
 from protocols.pine.staging import Piece, StagedUpload
 from protocols.wire.context import Context
 
-__all__ = ["OpenedUpload", "Piece", "StagedUpload", "make_upload", "open_upload", "verifier_share", "verify_piece"]
+__all__ = [
+    "OpenedUpload",
+    "Piece",
+    "StagedUpload",
+    "largest_plain",
+    "make_upload",
+    "open_upload",
+    "rebuilt_upload",
+    "verifier_share",
+    "verify_piece",
+]
 
 
 def make_upload(

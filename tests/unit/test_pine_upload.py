@@ -19,8 +19,10 @@ from protocols.pine.upload import (
     OpenedUpload,
     Piece,
     StagedUpload,
+    largest_plain,
     make_upload,
     open_upload,
+    rebuilt_upload,
     verifier_share,
     verify_piece,
 )
@@ -39,6 +41,8 @@ def made(x: Vector = X, seed: bytes = SEED) -> tuple[bytes, list[Piece]]:
 
 
 ROOT, PIECES = made()
+DEGREE_AT = 96 + 32 + 2 + 8 * PARAMS.client_meas_len
+"""In the piece of a prover that gets vectors."""
 
 
 def arguments(point: int, piece: Piece | None = None, root: bytes = ROOT, **changes: Any) -> dict[str, Any]:
@@ -106,6 +110,30 @@ def test_one_seed_serves_sessions_and_owners_apart() -> None:
     assert len({p.plain[-40:] for p in (PIECES[4], pieces[4], third[4])}) == 3
 
 
+@pytest.mark.parametrize(("committee", "degree"), [(5, 1), (9, 2), (13, 3)])
+def test_largest_plain(committee: int, degree: int) -> None:
+    _, pieces = make_upload(PARAMS, CONTEXT, ADDRESS, X, committee, degree, SEED)
+    assert max(len(p.plain) for p in pieces) == largest_plain(PARAMS, committee, degree)
+
+
+def test_a_share_rebuilt_by_the_others() -> None:
+    uploads = opened()
+    share = robust.decode([1, 2, 4, 5], [uploads[x - 1].share for x in (1, 2, 4, 5)], DEGREE, at=3).values
+    given: dict[str, Any] = {
+        "params": PARAMS, "context": CONTEXT, "address": ADDRESS, "committee": COMMITTEE, "root": ROOT,
+        "leaves_root": uploads[0].leaves_root, "public": PIECES[0].public, "share": share,
+    }  # fmt: skip
+    made = rebuilt_upload(**given)
+    assert np.array_equal(made.share, uploads[2].share)
+    assert (made.wr_seed, made.joint_seed) == (uploads[2].wr_seed, uploads[2].joint_seed)
+    wrong = ({"leaves_root": bytes(32)}, {"public": bytes(320)}, {"root": bytes(32)}, {"address": b"x" * 20})
+    for change in wrong:
+        with pytest.raises(ValueError, match="root on chain"):
+            rebuilt_upload(**(given | change))
+    with pytest.raises(ValueError, match="elements were expected"):
+        rebuilt_upload(**(given | {"share": share[:-1]}))
+
+
 def test_sizes() -> None:
     """The first t provers get seeds; the others full vectors, without wire seeds."""
     sent = PARAMS.share_length - PARAMS.wires_length
@@ -158,8 +186,12 @@ def test_any_changed_byte_is_refused(rng: np.random.Generator, point: int) -> No
         ({"plain": PIECES[1].plain[:-8]}, "share of proofs"),
         ({"plain": PIECES[1].plain + b"x"}, "follow the piece"),
         ({"plain": PIECES[2].plain}, "commitment to the share of x"),
-        ({"plain": PIECES[1].plain[:128] + b"\x02" + PIECES[1].plain[129:]}, "committee of 5"),
-        ({"params": small(41, 500)}, "expected|commitment"),
+        ({"plain": PIECES[1].plain[:DEGREE_AT] + b"\x02" + PIECES[1].plain[DEGREE_AT + 1 :]}, "committee of 5"),
+        (
+            {"plain": PIECES[1].plain[:DEGREE_AT] + b"\x00" + PIECES[1].plain[DEGREE_AT + 1 :]},
+            "follow the piece|share of",
+        ),
+        ({"params": small(41, 500)}, "degree|expected|commitment"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, Any], sentence: str) -> None:
