@@ -8,15 +8,11 @@ import pytest
 from omninode.demo.forge import Forger, false_proof, foreign_proof
 from protocols.selection import scores
 from protocols.sessions import effects as fx
-from protocols.sessions.params import REFERENCE, Bitmap, Mode, Payout, Phase, Rule
-from tests.simulation.session import Session
+from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule
+from tests.simulation.session import Session, verified
 from tests.simulation.verified_attacks import forge, inconsistent, of_another_session, wrong_proof
 
 EXPECTED = {0, 1, 2, 3, 4, 5}
-
-
-def verified(seed: int, **changes: object) -> Session:
-    return Session(seed, mode=Mode.VERIFIED, **changes)  # type: ignore[arg-type]
 
 
 def blames_of_provers(session: Session) -> set[tuple[bytes, str]]:

@@ -8,16 +8,12 @@ import pytest
 
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
-from protocols.sessions.params import Mode, Payout, Phase, Rule
+from protocols.sessions.params import Payout, Phase, Rule
 from protocols.wire import codec
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
 from tests.simulation.node import Node
-from tests.simulation.session import Session
-
-
-def verified(seed: int, **changes: object) -> Session:
-    return Session(seed, mode=Mode.VERIFIED, **changes)  # type: ignore[arg-type]
+from tests.simulation.session import Session, verified
 
 
 def everything_sent(session: Session) -> list[tuple[Node, fx.Send]]:

@@ -7,21 +7,17 @@ from dataclasses import replace
 import pytest
 
 from protocols.sessions import effects as fx
-from protocols.sessions.params import REFERENCE, Bitmap, Mode, Payout, Phase, Rule
+from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule
 from protocols.wire import messages as msg
 from tests.simulation.attacks import mute_from, rewrite, swallow, without_calls
 from tests.simulation.node import Effects, Node
-from tests.simulation.session import Session
+from tests.simulation.session import Session, verified
 
 STEPS = [p for p in Phase if p == Phase.REGISTER or Phase.UPLOAD <= p <= Phase.OUTPUT]
 MODES = [
     {"rule": Rule.NONE}, {"rule": Rule.TRUST}, {"payout": Payout.CONTRIBUTION},
     {"rule": Rule.MULTI_KRUM, "payout": Payout.CONTRIBUTION},
 ]  # fmt: skip
-
-
-def verified(seed: int, **changes: object) -> Session:
-    return Session(seed, mode=Mode.VERIFIED, **changes)  # type: ignore[arg-type]
 
 
 def equal(session: Session) -> int:

@@ -8,17 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.selection import scores
-from protocols.sessions.params import Mode, Payout, Phase, Rule
+from protocols.sessions.params import Payout, Phase, Rule
 from tests.simulation.attacks import fuzz
-from tests.simulation.session import ENDS, Session
+from tests.simulation.session import ENDS, Session, verified
 
 seeds = st.integers(0, 2**32 - 1)
 rules = st.sampled_from([Rule.NONE, Rule.TRUST, Rule.OUTLIER, Rule.MULTI_KRUM])
 payouts = st.sampled_from(list(Payout))
-
-
-def verified(seed: int, **changes: object) -> Session:
-    return Session(seed, mode=Mode.VERIFIED, **changes)  # type: ignore[arg-type]
 
 
 @settings(max_examples=8)

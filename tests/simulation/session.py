@@ -195,3 +195,8 @@ class Session:
         assert result.count == len(self.accepted())
         assert np.array_equal(result.total, self.expected())
         return result
+
+
+def verified(seed: int, **changes: object) -> Session:
+    """A session of mode verified."""
+    return Session(seed, mode=Mode.VERIFIED, **changes)  # type: ignore[arg-type]
