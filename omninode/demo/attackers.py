@@ -144,6 +144,12 @@ class HostileDataOwner(VerifiedDataOwnerMachine):
             self._die()
         return effects
 
+    def _join(self) -> list[fx.Effect]:
+        """Who will replay its own old upload registers the key of that one again, so that it fits so far."""
+        if self._orders(self.view.session).kind == "replay":
+            self._upload.enc_public = self._upload.old_key() or self._upload.enc_public
+        return super()._join()
+
     def tick(self, block: int) -> list[fx.Effect]:
         """Also looks again whether the colluders are ready."""
         return [*super().tick(block), *self._advance()]
@@ -192,6 +198,11 @@ class HostileUpload(VerifiedUpload):
             self._loot.put(f"{self._view.session}-{self._address.hex()}.upload", pack_uploads(_uploads(sent)))
         reached = {"missing": MISSING_REACHES, "missing-one": p.committee - 1}.get(order.kind, p.committee)
         return [fx.Transact(self._call, (root,), key=self._call), *sent[:reached]]
+
+    def old_key(self) -> bytes:
+        """The encryption key of our upload in the session before, b"" if it was not kept."""
+        data = self._loot.get(f"{self._view.session - 1}-{self._address.hex()}.upload")
+        return unpack_uploads(data)[0].enc_key if data is not None else b""
 
     def _replay(self, order: Order) -> list[fx.Effect]:
         own = order.kind == "replay"

@@ -172,6 +172,8 @@ def _prover(line: Line, attack: Attack, seen: Seen, address: bytes) -> None:
     line.named = ", ".join(
         (["attested"] if named else []) + (["slashed"] if slashed else []) + ([line.named] if attack.blame else [])
     ) or "nobody"  # fmt: skip
+    early = attack.kind == "crash" and Phase[attack.phase] <= Phase.VALID
+    line.check(not (early and voted), "it voted although it was killed")
     line.check(named == attack.named, "it is named" if named else "it is not named")
     line.check(slashed == (attack.named or not voted), "it is slashed" if slashed else "it is not slashed")
     line.check(paid == (voted and not slashed), "it is paid" if paid else "it is not paid")

@@ -25,3 +25,34 @@ def played(attacks: tuple[str, ...], **changes: object) -> Siege:
 def test_as_expected(attacks: tuple[str, ...]) -> None:
     for line in played(attacks).play():
         assert line.ok, (line.attack, line.problems, line)
+
+
+@pytest.mark.parametrize(
+    "attack", ["random", "inconsistent", "missing", "lie-proofs", "lie-rebuild", "crash-valid", "foreign-proof"]
+)
+def test_the_suite_sees_when_an_attack_does_not_take_place(attack: str) -> None:
+    siege = played((attack, "missing-one") if attack == "lie-rebuild" else (attack,))
+    for node in [*siege.provers, *siege.owners]:
+        siege.tell(node.name, Order())
+    line = siege.play()[0]
+    assert not line.ok
+    assert line.problems
+
+
+def test_more_than_t_liars_are_not_as_expected() -> None:
+    siege = played(("lie-proofs",))
+    for node in siege.provers[:3]:
+        siege.tell(node.name, Order("lie-proofs"))
+    assert not siege.play()[0].ok
+
+
+@pytest.mark.parametrize("terms", [{"rule": Rule.NONE, "payout": Payout.EQUAL}, {"rule": Rule.OUTLIER, "mu_bps": 2500}])
+def test_other_terms_stop_the_same(terms: dict[str, object]) -> None:
+    for line in played(("random", "scaled", "wrapped"), **terms).play():
+        assert line.ok, (line.attack, line.problems)
+
+
+def test_equal_pay_under_trust_pays_whoever_proved() -> None:
+    (line,) = played(("sign-flip",), payout=Payout.EQUAL).play()
+    assert line.ok, line.problems
+    assert (line.rejected, line.paid) == ("3 of 3: against reference", "3 of 3")

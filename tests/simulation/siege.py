@@ -124,7 +124,7 @@ class Siege(Session):
             voted = all(i in market.posted[kind] for kind in (Bitmap.DELIVERED, Bitmap.VALID))
             claimed[prover.address] = terms.prover_fee if voted and i not in market.slashed else 0
         slashed = {market.committee[i].address: 1 for i in market.slashed}
-        bystander = next(node for node in self.owners if node.address not in self._told)
+        bystander = next(node for node in self.owners if self._told.get(node.address, Order()) == Order())
         accuracy = None if self.result is None else 1.0
         return Seen(bystander.machine.view, claimed, slashed, self._blamed(), accuracy)
 
