@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from omninode.errors import RefusedError
+from omninode.errors import RefusedError, disk_error
 from omninode.learning import data as local_data
+from omninode.learning.data import Samples
 from omninode.learning.reference import hold_out
 
 FOLDER = "owner-data"
@@ -26,22 +27,31 @@ def prepare(path: str, data_dir: Path, root_images: int, seed: int) -> OwnerData
     """Hold ``root_images`` samples of ``path`` out and write both parts below ``data_dir``; 0: all are for training.
 
     The samples are shuffled first (a file may be sorted by label), the same way each time: what was held out once is
-    not trained on after a restart. Raises RefusedError where that cannot be.
+    not trained on after a restart. Raises RefusedError where that cannot be, StoreError where it cannot be written.
     """
     if not path:
         raise RefusedError("a model owner needs some data of its own", "set data.path in the configuration")
     if not root_images:
         return OwnerData(Path(path), None)
     folder = data_dir / FOLDER
+    own, root = _split(Path(path), root_images, seed)
     try:
-        samples = local_data.load(Path(path))
-        order = np.random.default_rng(seed).permutation(len(samples)).astype(np.int64)
-        own, root = hold_out(samples.take(order), root_images)
         folder.mkdir(mode=0o700, exist_ok=True)
         for name, part in (("own.npz", own), ("root.npz", root)):
             local_data.save(folder / name, part)
-    except local_data.DataError as error:
-        raise RefusedError(
-            f"{path}: {error}", "give the model owner more data, or set model_owner.root_images lower"
-        ) from error
+    except OSError as error:
+        raise disk_error(error, folder) from error
     return OwnerData(folder / "own.npz", folder / "root.npz")
+
+
+def _split(path: Path, root_images: int, seed: int) -> tuple[Samples, Samples]:
+    try:
+        samples = local_data.load(path)
+    except local_data.DataError as error:
+        raise RefusedError(str(error), "correct data.path") from error
+    order = np.random.default_rng(seed).permutation(len(samples)).astype(np.int64)
+    try:
+        return hold_out(samples.take(order), root_images)
+    except local_data.DataError as error:
+        cure = "give the model owner more data, or set model_owner.root_images lower"
+        raise RefusedError(f"{path}: {error}", cure) from error

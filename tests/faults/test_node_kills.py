@@ -12,7 +12,8 @@ from collections import defaultdict
 import pytest
 import trio
 
-from protocols.sessions.params import Phase
+from omninode.roles import outcome
+from protocols.sessions.params import REFERENCE, Bitmap, Phase
 from protocols.wire import codec
 from protocols.wire.messages import Message, Unmask, Upload
 from tests.integration.market_kit import MODEL_OWNER, LocalMarket, Watching
@@ -111,6 +112,33 @@ async def test_all_provers_at_once(local_market: LocalMarket) -> None:
         record = await watch.settled(session)
         assert record.view.batch is not None
         assert record.view.batch.accepted.bit_count() >= 6
+
+
+async def test_verified_session(local_market: LocalMarket) -> None:
+    """In one session: the owner while data owners register and when the sum is due, a data owner before its upload,
+    one for good once it holds its receipts, and a prover among the proofs."""
+    early, gone, prover = "data-owner-02", "data-owner-05", "prover-2"
+    async with local_market.watching() as watch:
+        session = await watch.create(mode="verified", payout="contribution")
+        record = await watch.phase(session, Phase.REGISTER)
+        watch.kill(MODEL_OWNER)
+        await watch.back(MODEL_OWNER)
+        await watch.until(lambda: record.view.member_of(local_market.address(early)) is not None, f"{early} registers")
+        watch.kill(early)
+        await watch.back(early)
+        await watch.until_part(gone, session, lambda part: bool(part.get("may_leave")))
+        watch.kill(gone)
+        await watch.phase(session, Phase.QUERY)
+        watch.kill(prover)
+        await watch.back(prover)
+        await watch.phase(session, Phase.OUTPUT)
+        watch.kill(MODEL_OWNER)
+        await watch.back(MODEL_OWNER, gone)
+        await watch.settled(session)
+        assert record.view.in_set(Bitmap.VALID, REFERENCE)
+        assert record.view.sets[Bitmap.VALID].bit_count() == len(local_market.data_owners) + 1
+        assert sum(outcome.payouts(record.view)) > 0
+        check_said_once(local_market, session, watch, Upload)
 
 
 @pytest.mark.soak

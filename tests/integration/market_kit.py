@@ -1,6 +1,7 @@
 """A small market of real processes on a real chain: what the tests of whole sessions share.
 
-One model owner, 8 data owners in 4 groups of 2, and 5 provers. The windows are wider than the demo's, so that a loaded
+One model owner, 8 data owners (mode grouped: in 4 groups of 2), and 5 provers. Sessions are grouped unless a test says
+otherwise. The windows are wider than the demo's, so that a loaded
 machine passes; phases close early when they are full, so that an idle one loses nothing.
 """
 
@@ -29,6 +30,7 @@ from omninode.chain import devchain
 from omninode.chain.client import ChainClient
 from omninode.chain.connect import open_market
 from omninode.chain.market import Market
+from omninode.chain.wallet import recover
 from omninode.cluster.deploy import deploy, owner_name, plan, write_data
 from omninode.cluster.local import LocalCluster
 from omninode.cluster.processes import NodeProcess, stop_all
@@ -37,11 +39,16 @@ from omninode.demo.watch import ChainWatch
 from omninode.errors import NotRunningError, OmninodeError
 from omninode.learning import data as local_data
 from omninode.learning.presets import DIGITS
+from omninode.learning.reference import ROOT_SAMPLES
+from omninode.roles import outcome
 from omninode.roles.events_codec import unpack_events
 from omninode.roles.replay import without_rolled_back
 from omninode.store.db import DATABASE, Store
-from protocols.sessions.owner import Output, OwnerMachine
+from protocols.sessions import machines
+from protocols.sessions.events import SessionCreated
+from protocols.sessions.owner import Output
 from protocols.sessions.params import Phase
+from protocols.sessions.verified_owner import VerifiedOwnerMachine
 from protocols.sessions.view import SessionView
 from protocols.wire import codec
 from protocols.wire.context import Context
@@ -49,6 +56,7 @@ from protocols.wire.context import Context
 OWNERS, PROVERS, GROUP = 8, 5, 2
 MILLI = 10**15
 SESSION: dict[str, Any] = {
+    "mode": "verified", "payout": "contribution", "data_owners": OWNERS,  # so that a root set is held out
     "seed": 0, "groups": OWNERS // GROUP, "group_size": GROUP, "reward": 800 * MILLI, "prover_fee": 10 * MILLI,
     "deposit": 100 * MILLI, "register_blocks": 40, "upload_blocks": 100, "settle_blocks": 100,
 }  # fmt: skip
@@ -66,17 +74,32 @@ def journal(data_dir: Path, session: int, role: str) -> list[tuple[str, bytes]]:
         store.close()
 
 
+def seed_of(data_dir: Path, session: int, role: str) -> bytes:
+    """The seed that a node's machine was made with."""
+    store = Store.open(data_dir)
+    try:
+        return bytes(store.begin(session, role, bytes(32)))
+    finally:
+        store.close()
+
+
 def opened_in(data_dir: Path, context: Context) -> tuple[Output | None, SessionView]:
     """What the model owner in ``data_dir`` opened, from its journal played again, and the session as it saw it."""
     params = json.loads((data_dir / "wallet.json").read_text())
-    identity = cast(Any, SimpleNamespace(address=bytes.fromhex(params["address"].removeprefix("0x"))))
-    machine = OwnerMachine(context, identity, bytes(32))
-    for kind, payload in journal(data_dir, context.session, "model_owner"):
+    wallet = SimpleNamespace(address=bytes.fromhex(params["address"].removeprefix("0x")), recover=recover)
+    seed, inputs = seed_of(data_dir, context.session, "model_owner"), journal(data_dir, context.session, "model_owner")
+    created = next(event for kind, payload in inputs if kind == "chain" for event in unpack_events(payload)[1])
+    assert isinstance(created, SessionCreated)
+    machine = machines.owner(created.params.mode, context, cast(Any, wallet), seed)
+    for kind, payload in inputs:
         if kind == "chain":
             for event in unpack_events(payload)[1]:
                 machine.chain(event)
         elif kind == "message":
             machine.receive(codec.decode(payload, context, codec.limits_for(machine.view.p)))
+        elif kind == "update":
+            assert isinstance(machine, VerifiedOwnerMachine)
+            machine.update_ready(np.frombuffer(payload, "<i8").astype(np.int64))
     return machine.result, machine.view
 
 
@@ -90,7 +113,7 @@ class LocalMarket:
         """Write data, keys and configurations under ``root`` and start the chain; no node yet."""
         self.root = root
         samples = local_data.load_digits()
-        write_data(root / "data", samples, DIGITS, 0, owners)
+        write_data(root / "data", samples, DIGITS, 0, owners, root=ROOT_SAMPLES)
         plans = plan(root / "data", DIGITS, owners, provers, session, module)
         small = {"data_owner": {"min_group": session["group_size"]}}
         plans = [replace(p, settings={**p.settings, **small}) if p.role == "data_owner" else p for p in plans]
@@ -266,8 +289,9 @@ class Watching:
         return self._watch.records[session]
 
     async def create(self, **overrides: Any) -> int:
-        """A new session of the model owner."""
-        call = partial(self.local.ask, MODEL_OWNER, "session_create", 120.0, **overrides)
+        """A new session of the model owner, grouped and with equal pay unless ``overrides`` say more."""
+        wanted = {"mode": "grouped", "payout": "equal", **overrides}
+        call = partial(self.local.ask, MODEL_OWNER, "session_create", 120.0, **wanted)
         session = int((await trio.to_thread.run_sync(call))["session"])
         await self.until(lambda: session in self._watch.records, f"session {session}")
         return session
@@ -373,11 +397,10 @@ class Watching:
         forfeited = sum(event.name == "DepositForfeited" for event in history) * params.deposit
         funded = await self.market.required_escrow(params) + len(view.members) * params.deposit
         assert funded == claimed.total() + forfeited
-        share = params.reward // len(view.members)
+        rewards, gas = outcome.payouts(view), params.reward // len(view.members) // 100
         for member in view.members:
-            accepted = bool(view.batch and view.batch.accepted >> member.index & 1)
-            least = share * accepted + params.deposit * (not view.silent_owners >> member.index & 1)
-            most = least + share // 100  # gas is paid back
+            least = rewards[member.index] + params.deposit * (not view.silent_owners >> member.index & 1)
+            most = least + gas  # it is paid back
             assert least <= claimed[member.address] <= most, self.local.names[member.address]
         sessions = range(1, await self.market.session_count() + 1)
         held = sum([(await self.market.view(s))["escrow"] for s in sessions])
@@ -407,7 +430,16 @@ class Watching:
         sent = [tx for tx in await self.sent(session) if tx.call != "poke"]
         twice = [key for key, count in Counter((tx.sender, tx.data) for tx in sent).items() if count > 1]
         assert not twice, [(self.local.names[who], data[:36].hex()) for who, data in twice]
-        once = {"register", "commitShares", "commitUpload", "claim", "acknowledge", "postBatch", "postGroups"}
+        once = {
+            "register",
+            "commitShares",
+            "commitUpload",
+            "claim",
+            "acknowledge",
+            "postBatch",
+            "postGroups",
+            "commitReference",
+        }
         for (who, call), count in Counter((tx.sender, tx.call) for tx in sent if tx.call in once).items():
             assert count == 1, f"{self.local.names[who]} sent {call} {count} times"
 

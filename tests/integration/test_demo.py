@@ -23,10 +23,12 @@ from tests.integration.market_kit import journal, opened_in
 
 LIMIT_S = 900.0
 PROVER_MIB = 250  # the aim is 180
+COMMON = {"committee", "register", "train + upload", "delivery", "open the sum"}
 PHASES = {
-    "committee", "register", "draw", "key sharing", "train + upload", "delivery", "check", "unmask + batch",
-    "open the sum",
-}  # fmt: skip
+    "grouped": COMMON | {"draw", "key sharing", "check", "unmask + batch"},
+    "verified": COMMON | {"proofs", "batch"},
+}
+CALLS = {"createSession", "register", "commitUpload", "postBatch", "claim"}
 
 
 @contextmanager
@@ -83,7 +85,7 @@ class Memory:
         self.largest[name] = max(self.largest.get(name, 0), resident)
 
 
-def check_schema(result: dict[str, Any], sessions: int) -> None:
+def check_schema(result: dict[str, Any], sessions: int, mode: str) -> None:
     """Every key that the issue promises, with the right kind of value."""
     assert result["data"] == "digits"
     accuracy = result["accuracy"]
@@ -95,32 +97,61 @@ def check_schema(result: dict[str, Any], sessions: int) -> None:
     assert (roles.count("model_owner"), roles.count("data_owner")) == (1, 12)
     known = {party["address"] for party in result["parties"].values()}
     for number, session in enumerate(result["sessions"], 1):
-        assert session["id"] == number
-        assert len(session["groups"]) == 4
-        for group in session["groups"]:
-            assert set(group["survivors"]) <= set(group["members"]) <= known
-            assert isinstance(group["accepted"], bool)
+        assert (session["id"], session["mode"]) == (number, mode)
+        check_groups(session, known) if mode == "grouped" else check_data_owners(session, known)
         assert session["paid"].keys() <= known
         assert all(isinstance(wei, int) for wei in [*session["paid"].values(), session["refund"]])
-        assert {"createSession", "register", "commitUpload", "postBatch", "claim"} <= session["gas"].keys()
+        assert session["gas"].keys() >= CALLS
         assert session["calls"].keys() == session["gas"].keys()
-        assert session["seconds"].keys() <= PHASES
+        assert session["seconds"].keys() <= PHASES[mode]
         assert session["bytes"]["/omninode/session/1"] > 12 * 5 * 5090 * 8 // 2
     for fault in result["faults"]:
         assert fault.keys() == {"kind", "expected", "observed", "ok"}
 
 
+def check_groups(session: dict[str, Any], known: set[str]) -> None:
+    """Mode grouped: four groups, nobody in them who is not of the market."""
+    assert len(session["groups"]) == 4
+    for group in session["groups"]:
+        assert set(group["survivors"]) <= set(group["members"]) <= known
+        assert isinstance(group["accepted"], bool)
+
+
+def check_data_owners(session: dict[str, Any], known: set[str]) -> None:
+    """Mode verified: everybody proved what it sent; who is accepted has a score, and is paid by it."""
+    entries = session["data_owners"]
+    assert len(entries) == 12
+    assert {entry["address"] for entry in entries} <= known
+    for entry in entries:
+        assert entry["valid"]
+        assert entry["accepted"] == (entry["why"] == "") == (entry["score"] is not None)
+        assert entry["why"] in ("", "against reference")
+        assert (entry["paid"] > 0) == bool(entry["score"])
+    weights = {entry["score"]: entry["paid"] for entry in entries if entry["score"]}
+    assert [weights[score] for score in sorted(weights)] == sorted(weights.values())
+    reward = DemoOptions().reward
+    assert reward - len(entries) < sum(entry["paid"] for entry in entries) <= reward
+    assert session["calls"]["commitReference"] == 1
+
+
+def rewards(session: dict[str, Any]) -> dict[str, int]:
+    """What each data owner has earned in the session; those that claim later are left out."""
+    if session["mode"] == "verified":
+        return {entry["address"]: entry["paid"] for entry in session["data_owners"]}
+    share = DemoOptions().reward // DemoOptions().owners
+    return {address: share * group["accepted"] for group in session["groups"] for address in group["survivors"]}
+
+
 def check_money(result: dict[str, Any], session: dict[str, Any]) -> None:
-    """Accepted data owners have their share, provers their fee; what was escrowed is what was paid and refunded."""
-    terms = DemoOptions()
-    accepted = {a for group in session["groups"] if group["accepted"] for a in group["survivors"]}
-    share, gas = terms.reward // terms.owners, terms.reward // terms.owners // 100
+    """Data owners have what they earned, provers their fee; what was escrowed is what was paid and refunded."""
+    terms, earned = DemoOptions(), rewards(session)
+    gas = terms.reward // terms.owners // 100
     for party in result["parties"].values():
         paid = session["paid"].get(party["address"], 0)
-        due = {"data_owner": share * (party["address"] in accepted), "prover": terms.prover_fee, "model_owner": 0}
+        due = {"data_owner": earned.get(party["address"], 0), "prover": terms.prover_fee, "model_owner": 0}
         if party["role"] == "prover" and (party["address"] in session["slashed"] or paid == 0):
             continue  # lied, or was not drawn
-        if party["role"] == "data_owner" and not any(party["address"] in g["survivors"] for g in session["groups"]):
+        if party["role"] == "data_owner" and party["address"] not in earned:
             continue  # killed: it claims later
         assert due[party["role"]] <= paid <= due[party["role"]] + gas
     assert all(wei == PROVER_STAKE for wei in session["slashed"].values())
@@ -151,7 +182,7 @@ def members_accepted(view: SessionView) -> list[str]:
     return ["0x" + m.address.hex() for m in view.members if view.batch.accepted >> m.index & 1]
 
 
-def test_two_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     memory = Memory(tmp_path)
     with demo(tmp_path, "--sessions", "2") as process:
         memory.watch(process)
@@ -160,7 +191,7 @@ def test_two_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads((run / "result.json").read_text()) == result
     assert (run / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((run / "events").glob("*.jsonl"))) == 18
-    check_schema(result, 2)
+    check_schema(result, 2, "verified")
     assert result["faults"] == []
     assert result["accuracy"]["sessions"][-1] > result["accuracy"]["owner_alone"]
     for session in result["sessions"]:
@@ -168,6 +199,7 @@ def test_two_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         check_money(result, session)
         check_conserved(session)
         check_sum(run, result, session["id"])
+        assert not list((run / "nodes").glob(f"prover-*/shelf/{session['id']}")), "share vectors outlive their session"
     with capsys.disabled():
         print("\n  MiB of memory:", {name: round(size) for name, size in sorted(memory.largest.items())})
     assert len(memory.largest) == 5
@@ -176,10 +208,10 @@ def test_two_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     nobody_left(run)
 
 
-def test_hostile(tmp_path: Path) -> None:
-    with demo(tmp_path, "--hostile", "--sessions", "4") as process:
+def test_grouped_and_hostile(tmp_path: Path) -> None:
+    with demo(tmp_path, "--mode", "grouped", "--hostile", "--sessions", "4") as process:
         result = answer(process, tmp_path)
-    check_schema(result, 4)
+    check_schema(result, 4, "grouped")
     assert len(result["faults"]) == 3
     assert all(fault["ok"] for fault in result["faults"]), result["faults"]
     for session in result["sessions"]:

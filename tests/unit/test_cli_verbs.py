@@ -317,7 +317,6 @@ def test_demo_options_reach_the_demo(run: Run, monkeypatch: pytest.MonkeyPatch, 
     ("flags", "words"),
     [
         ("--mode secret", "choose --mode verified or --mode grouped"),
-        ("--hostile", "--mode grouped"),
         ("--owners 3", "--owners between 4"),
         ("--mode grouped --owners 13", "multiple of 3"),
         ("--provers 5 --mode grouped --owners 9", "12 or more"),
