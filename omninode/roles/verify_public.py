@@ -160,7 +160,11 @@ def check_money(found: Findings, public: Public) -> None:
     view = public.view
     if view.phase != Phase.FINISHED:
         return
-    due = payouts(view)
+    try:
+        due = payouts(view)
+    except ValueError as error:
+        found.add("payouts on chain are those recomputed", False, str(error))
+        return
     wrong = [k for k, wei in enumerate(due) if public.payouts.get(k) != wei]
     total = f"{sum(due)} of {view.p.reward} wei to {sum(wei > 0 for wei in due)} data owners"
     found.add("payouts on chain are those recomputed", not wrong, f"differ: {wrong}" if wrong else total)
