@@ -1,8 +1,9 @@
 """PINE: proving and checking one update, against plain Python and against sharing alone. One thread, CPU seconds.
 
 The plain-Python program is ``protocols.pine.oracle``, as straightforward as the draft's reference code (same circuits,
-same parameters; transforms for interpolation, polynomial products as at school). Run as a module with arguments it is a
-child that measures the memory of one role.
+same parameters; transforms for interpolation, polynomial products as at school), but on plain integers: the reference
+code itself, on objects for field elements, took 0.73 s to prove and 0.32 s to verify where the oracle took 0.10 and
+0.07, with the same proofs. Run as a module with arguments it is a child that measures the memory of one role.
 """
 
 from __future__ import annotations
