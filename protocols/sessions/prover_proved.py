@@ -114,6 +114,8 @@ class ProvedPieces:
     def published(self, message: ShareOpening, point: int) -> Vector:
         """The share that another prover publishes. RemoteProtocolError unless it was committed for ``point``."""
         root, plain = self.desk.view.upload_roots[message.index], message.blind + message.piece
+        if message.root != root:
+            raise self.desk.refuse("bad-proof", message, "not under the root on chain")
         try:
             return self.opened(message.index, point, root, message.proof, message.public, plain).share
         except ValueError as error:

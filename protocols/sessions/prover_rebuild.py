@@ -86,9 +86,10 @@ class Rebuild:
 
     def _keep(self, index: int, point: int, values: Vector) -> list[Effect]:
         """Help goes on the shelf; enough of it is decoded, block by block of coordinates."""
-        desk, helpers = self.desk, self._helpers.setdefault(index, set())
-        helpers.add(point)
+        desk = self.desk
         put_vector(self.shelf, f"help-{index}-{point}", values)
+        helpers = self._helpers.setdefault(index, set())
+        helpers.add(point)
         if len(helpers) <= 2 * desk.t:
             return []
         found = {x: get_vector(self.shelf, f"help-{index}-{x}") for x in sorted(helpers)}

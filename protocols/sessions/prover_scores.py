@@ -105,8 +105,7 @@ class Scores:
         if desk.point in self._opened or not self.setup.complete:
             return []
         held = [k for k in desk.members(Bitmap.VALID) if self.rebuild.has(k)]
-        products = self._with_reference(held) | self._among(held)
-        zero = self._zeros()
+        products, zero = self._products(held), self._zeros()
         opened = {pair: (products[pair] + zero[pair]) % P for pair in self.pairs(held)}
         self._opened[desk.point] = opened
         values = gl.to_bytes(gl.vector(opened.values()))
@@ -128,34 +127,39 @@ class Scores:
         assert share is not None
         return share[self.pieces.layout.x]
 
-    def _with_reference(self, held: list[int]) -> dict[Pair, int]:
-        """One data owner after the other."""
-        pairs = layout(held, self.desk.view.p.uses_reference, False)
+    def _products(self, held: list[int]) -> dict[Pair, int]:
+        """Of our shares: one data owner after the other, or by blocks of coordinates while all lie on the shelf."""
+        pairs = self.pairs(held)
         if not pairs:
             return {}
-        reference = self._x(REFERENCE)
-        return {(k, ref): gl.dot(self._x(k), reference) for k, ref in pairs}
-
-    def _among(self, held: list[int]) -> dict[Pair, int]:
-        """By blocks of coordinates: the updates lie on the shelf meanwhile."""
-        owners = [k for k in held if k != REFERENCE]
         if self.desk.view.p.rule not in DISTANCE_RULES:
-            return {}
-        for k in owners:
+            reference = self._x(REFERENCE)
+            return {(k, ref): gl.dot(self._x(k), reference) for k, ref in pairs}
+        used = sorted({k for pair in pairs for k in pair})
+        for k in used:
             put_vector(self.shelf, f"x-{k}", self._x(k))
-        table = gram([get_vector(self.shelf, f"x-{k}") for k in owners])
-        for k in owners:
+        table = gram([get_vector(self.shelf, f"x-{k}") for k in used])
+        for k in used:
             self.shelf.drop(f"x-{k}")
-        every = combinations_with_replacement(range(len(owners)), 2)
-        return {(owners[i], owners[j]): int(table[i, j]) for i, j in every}
+        place = {k: i for i, k in enumerate(used)}
+        return {(k, j): int(table[place[k], place[j]]) for k, j in pairs}
 
     def _decode(self) -> list[Effect]:
         """Once everything is decoded, liars are named, also those that speak late."""
         desk, wrong = self.desk, set[int]()
-        for pair in self.wanted:
-            shares = {x: gl.vector([opened[pair]]) for x, opened in self._opened.items() if pair in opened}
+        for openers, pairs in self._by_openers().items():
+            shares = {x: gl.vector([self._opened[x][pair] for pair in pairs]) for x in sorted(openers)}
             decoded = settled(shares, 2 * desk.t, desk.n - desk.t)
             if decoded is not None:
-                self.values.setdefault(pair, gl.lift(int(decoded.values[0])))
+                found = zip(pairs, decoded.values.tolist(), strict=True)
+                self.values = {pair: gl.lift(value) for pair, value in found} | self.values
                 wrong |= set(decoded.error_points)
         return name_liars(desk, wrong, LABEL) if self.done else []
+
+    def _by_openers(self) -> dict[frozenset[int], list[Pair]]:
+        """Pairs that the same provers have opened are decoded together."""
+        found: dict[frozenset[int], list[Pair]] = {}
+        for pair in self.wanted:
+            openers = frozenset(x for x, opened in self._opened.items() if pair in opened)
+            found.setdefault(openers, []).append(pair)
+        return found
