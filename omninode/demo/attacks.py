@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from omninode.cluster.local import LocalCluster
-from omninode.demo.hostile import order_fault
+from omninode.demo.orders import order_fault
 from omninode.demo.report import Fault
 from protocols.sessions import events as ev
 from protocols.sessions.params import Bitmap, Phase

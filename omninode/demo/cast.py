@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omninode.demo.attackers import Order
 from omninode.demo.catalogue import ATTACKS, SHARE, Plan, Who
+from omninode.demo.orders import Order
 from omninode.errors import UsageError
 
 LEAST_OWNERS = 12
@@ -66,5 +66,7 @@ def cast(plan: Plan, number: int, owners: Sequence[str], colluders: int = 0) -> 
     keepers = ((replayer,) if "replay" in following else ()) + ((copied,) if copied else ())
     by_prover = next((a for a in attacks if ATTACKS[a].who == Who.PROVER), "")
     by_owner = next((a for a in attacks if ATTACKS[a].who == Who.OWNER), "")
-    # The prover whose turn it is to speak first on chain: its absence is felt most (prover_desk.Desk.rank).
-    return Cast(parts, keepers, copied, number % 5, by_prover, by_owner)
+    # The prover whose turn it is to speak first on chain: its absence is felt most (prover_desk.Desk.rank). But the
+    # last one gets no piece under "missing-one": it asks for a share, and cannot be the one that lies to who asks.
+    seat = number % (4 if by_prover == "lie-rebuild" else 5)
+    return Cast(parts, keepers, copied, seat, by_prover, by_owner)

@@ -35,7 +35,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """line: one sentence for people.  kind, phase: of the ``attackers.Order``.
+    """line: one sentence for people.  kind, phase: of the ``orders.Order``.
 
     fate: of a data owner's update.  blame: rule that honest nodes write down against the attacker, "" for none.
     named: whether it is attested on chain and loses its stake for that.  needs: another attack that must be played in

@@ -1,12 +1,11 @@
 """Stand-ins for the demo's attackers. No honest node loads this module.
 
 `python -m omninode.demo.hostile start --config FILE` runs a node that is honest until the file fault.json in its data
-directory names a session and a kind of misbehaviour (``attackers.Order``).
+directory names a session and a kind of misbehaviour (``orders.Order``).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Sequence
@@ -16,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from omninode.demo.attackers import HostileDataOwner, HostileProver, Order
-from omninode.demo.loot import Folder
+from omninode.demo.hostile_data_owner import HostileDataOwner
+from omninode.demo.hostile_grouped import BadDataOwner
+from omninode.demo.hostile_prover import HostileProver
+from omninode.demo.loot import LOOT, Folder
+from omninode.demo.orders import order_of
 from omninode.learning import data as local_data
 from omninode.learning import poison
 from omninode.roles.machine import Machine
 from protocols.sessions import effects as fx
 from protocols.sessions.events import PhaseChanged
-from protocols.sessions.params import Mode, Phase
+from protocols.sessions.params import Mode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,85 +35,11 @@ if TYPE_CHECKING:
     from omninode.roles.sessions import Role
     from protocols.sessions.events import ChainEvent
     from protocols.sessions.view import SessionView
-    from protocols.wire.messages import Message
-
-GARBAGE_FACTOR = 10  # how many times the bound the random vector is long
-LOOT = "loot"  # folder beside nodes/ that all attackers of a run see
-
-
-def order_of(data_dir: Path, session: int) -> Order:
-    """The misbehaviour ordered for ``session``, or none."""
-    try:
-        order = json.loads((data_dir / "fault.json").read_text())
-    except (OSError, ValueError):
-        return Order()
-    if order.get("session") != session:
-        return Order()
-    return Order(
-        str(order["kind"]), order.get("seat", -1), order.get("phase", ""),
-        tuple(bytes.fromhex(a) for a in order.get("colluders", ())), bytes.fromhex(order.get("victim", "")),
-    )  # fmt: skip
-
-
-def order_fault(data_dir: Path, session: int, kind: str, order: Order | None = None) -> None:
-    """Tell the node in ``data_dir`` to misbehave in ``session``. order: what more there is to say than the kind."""
-    told: dict[str, Any] = {"session": session, "kind": kind}
-    if order is not None:
-        told |= {"seat": order.seat, "phase": order.phase, "victim": order.victim.hex()}
-        told["colluders"] = [address.hex() for address in order.colluders]
-    draft = data_dir / "fault.json.new"
-    draft.write_text(json.dumps(told))
-    draft.rename(data_dir / "fault.json")
 
 
 def die() -> None:
     """SIGKILL to this very process: nothing is finished, nothing is written any more."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-class BadDataOwner:
-    """Mode ``grouped``. "garbage": a random vector ten times as long as the bound. "hold": stops after key sharing."""
-
-    def __init__(self, inner: Machine, data_dir: Path) -> None:
-        self._inner, self._data_dir = inner, data_dir
-        self._update: NDArray[np.int64] | None = None
-
-    @property
-    def view(self) -> SessionView:
-        return self._inner.view
-
-    def chain(self, event: ChainEvent) -> list[fx.Effect]:
-        return self._inner.chain(event) + self._release()
-
-    def receive(self, message: Message) -> list[fx.Effect]:
-        return self._inner.receive(message) + self._release()
-
-    def tick(self, block: int) -> list[fx.Effect]:
-        return self._inner.tick(block) + self._release()
-
-    def status(self) -> dict[str, Any]:
-        return self._inner.status()
-
-    def update_ready(self, update: NDArray[np.int64]) -> list[fx.Effect]:
-        """Keep the update until the upload phase: by then the demo has chosen its targets."""
-        self._update = update
-        return self._release()
-
-    def _release(self) -> list[fx.Effect]:
-        kind = order_of(self._data_dir, self.view.session).kind
-        if self._update is None or self.view.phase < Phase.UPLOAD or kind == "hold":
-            return []
-        update, self._update = self._update, None
-        if kind == "garbage":
-            update = _garbage(len(update), self.view.p.bound, self.view.session)
-        effects: list[fx.Effect] = self._inner.update_ready(update)  # type: ignore[attr-defined]
-        return effects
-
-
-def _garbage(length: int, bound: int, seed: int) -> NDArray[np.int64]:
-    noise = np.random.default_rng(seed).standard_normal(length)
-    scaled: NDArray[np.float64] = noise * (GARBAGE_FACTOR * bound / np.linalg.norm(noise))
-    return np.rint(scaled).astype(np.int64)
 
 
 def hostile_roles(services: Services) -> Sequence[Role]:

@@ -10,6 +10,9 @@ import msgpack
 
 from protocols.wire.messages import Upload
 
+LOOT = "loot"
+"""Folder of a run, beside nodes/, that all attackers see."""
+
 
 class Loot(Protocol):
     """A place that all colluders see."""

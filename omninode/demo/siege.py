@@ -14,14 +14,13 @@ import trio
 from omninode.cluster.processes import NodeProcess
 from omninode.demo import run as demo
 from omninode.demo import stage
-from omninode.demo.attackers import Order
 from omninode.demo.attacks import ATTACKED
 from omninode.demo.baseline import Baseline
 from omninode.demo.cast import LEAST_OWNERS, Cast, cast
 from omninode.demo.catalogue import ATTACKS, HOSTILE, Plan, Who, chosen, plan
-from omninode.demo.hostile import LOOT, order_fault
-from omninode.demo.loot import Folder
+from omninode.demo.loot import LOOT, Folder
 from omninode.demo.options import DemoOptions
+from omninode.demo.orders import Order, order_fault
 from omninode.demo.siege_table import siege_table
 from omninode.demo.verdicts import Line, Seen, judge
 from omninode.errors import UsageError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from omninode.demo.attackers import Order
 from omninode.demo.catalogue import ATTACKS, plan
 from omninode.demo.loot import Pocket
+from omninode.demo.orders import Order
 from protocols.sessions.params import Payout, Rule
 from tests.simulation.siege import Siege
 

@@ -21,7 +21,7 @@ from libp2p.pubsub.validators import PUBSUB_SIGNING_PREFIX
 from libp2p.utils import encode_varint_prefixed
 
 from omninode.chain.wallet import Wallet
-from omninode.demo.hostile import order_fault
+from omninode.demo.orders import order_fault
 from omninode.net import exchange
 from omninode.net.book import PeerBook
 from omninode.net.errors import NetError, PeerRefused

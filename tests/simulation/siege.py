@@ -8,10 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from omninode.demo.attackers import HostileDataOwner, HostileProver, Order
 from omninode.demo.cast import LEAST_OWNERS, cast
 from omninode.demo.catalogue import ATTACKS
+from omninode.demo.hostile_data_owner import HostileDataOwner
+from omninode.demo.hostile_prover import HostileProver
 from omninode.demo.loot import Pocket
+from omninode.demo.orders import Order
 from omninode.demo.verdicts import Line, Seen, judge
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import Bitmap, Mode, Payout, Phase, Rule

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from omninode.demo.attackers import Order
 from omninode.demo.cast import LEAST_OWNERS, cast
 from omninode.demo.catalogue import ATTACKS, SHARE, Who, chosen, listing, plan
-from omninode.demo.hostile import order_fault, order_of
 from omninode.demo.loot import Folder, pack_uploads, unpack_uploads
 from omninode.demo.options import DemoOptions
+from omninode.demo.orders import Order, order_fault, order_of
 from omninode.demo.siege import sessions_of
 from omninode.errors import UsageError
 from protocols.wire.messages import Upload

@@ -1,126 +1,34 @@
-"""Machines that misbehave on order, for the demo's attackers and for tests. No honest node loads this module.
-
-What an attacker does is an ``Order``; without one for the session at hand every machine here is honest.
-"""
+"""Data owners of mode ``verified`` that upload something else than they should. No honest node loads this module."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omninode.demo.forge import FORGERS
 from omninode.demo.loot import Loot, pack_uploads, unpack_uploads
+from omninode.demo.orders import Order, Orders
 from omninode.learning import poison
-from omninode.roles.machine import Machine
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
 from protocols.pine.params import choose
 from protocols.sessions import effects as fx
-from protocols.sessions.events import ChainEvent, PhaseChanged
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import Phase
 from protocols.sessions.verified_data_owner import VerifiedDataOwnerMachine
 from protocols.sessions.verified_upload import VerifiedUpload
 from protocols.sessions.view import SessionView
 from protocols.wire.context import Context
-from protocols.wire.messages import Message, Opening, OutputShare, RebuildShare, ShareOpening, Upload
+from protocols.wire.messages import Message, Upload
 
 FORGED = {**dict.fromkeys(("random", "scaled", "wrapped"), "false-proof"), "foreign-proof": "foreign-proof",
           "inconsistent": "inconsistent"}  # fmt: skip
 """Kind of attack -> forger of the upload; all other kinds share and prove honestly."""
 MISSING_REACHES = 2
 """Provers that get a piece of a data owner that withholds its shares: fewer than n - t."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """kind: "" for honesty.  seat: committee index that it is meant for (-1: whoever gets the order).
-
-    phase: of a crash.  colluders: wallets, our own included.  victim: wallet whose upload is replayed.
-    """
-
-    kind: str = ""
-    seat: int = -1
-    phase: str = ""
-    colluders: tuple[bytes, ...] = ()
-    victim: bytes = b""
-
-
-Orders = Callable[[int], Order]
-"""The order for a session, by its number."""
-
-
-class HostileProver:
-    """A prover's machine with something changed on its way out.
-
-    "lie": one added to every value that it opens. "lie-LABEL": only under that label ("rebuild" and "output": to the
-    shares it gives). A liar never publishes the piece that would convict it. "withhold-output": the owner gets
-    nothing. "crash": ends with ``phase``, before anything of that phase is done. die: how.
-    """
-
-    def __init__(self, inner: Machine, address: bytes, orders: Orders, die: Callable[[], None]) -> None:
-        self._inner, self._address, self._orders, self._die = inner, address, orders, die
-
-    @property
-    def view(self) -> SessionView:
-        return self._inner.view
-
-    def chain(self, event: ChainEvent) -> list[fx.Effect]:
-        effects, order = self._inner.chain(event), self.order
-        if order.kind == "crash" and isinstance(event, PhaseChanged) and event.phase.name == order.phase:
-            self._die()
-        return self._twist(effects)
-
-    def receive(self, message: Message) -> list[fx.Effect]:
-        return self._twist(self._inner.receive(message))
-
-    def tick(self, block: int) -> list[fx.Effect]:
-        return self._twist(self._inner.tick(block))
-
-    def status(self) -> dict[str, Any]:
-        return self._inner.status()
-
-    @property
-    def order(self) -> Order:
-        """What we shall do in this session, if it is meant for our seat."""
-        order = self._orders(self.view.session)
-        return order if order.seat in (-1, self.view.prover_index(self._address)) else Order()
-
-    def _twist(self, effects: list[fx.Effect]) -> list[fx.Effect]:
-        order = self.order
-        if order.kind.startswith("lie"):
-            only = order.kind.removeprefix("lie").removeprefix("-")
-            return [_lied(e, only) for e in effects if not _convicts(e)]
-        if order.kind == "withhold-output":
-            return [e for e in effects if not (isinstance(e, fx.Reply) and isinstance(e.message, OutputShare))]
-        return effects
-
-
-def _convicts(effect: fx.Effect) -> bool:
-    return isinstance(effect, fx.Send) and isinstance(effect.message, ShareOpening)
-
-
-def _lied(effect: fx.Effect, only: str) -> fx.Effect:
-    """The effect with one added to all values, if it opens something under the label ``only`` ("": any opening)."""
-    if not isinstance(effect, fx.Send | fx.Reply):
-        return effect
-    match effect.message:
-        case Opening(label=label, values=values) if only in ("", label):
-            return replace(effect, message=replace(effect.message, values=_plus_one(values)))
-        case RebuildShare(values=values) if only == "rebuild":
-            return replace(effect, message=replace(effect.message, values=_plus_one(values)))
-        case OutputShare(values=values) if only == "output":
-            return replace(effect, message=replace(effect.message, values=_plus_one(values)))
-    return effect
-
-
-def _plus_one(values: bytes) -> bytes:
-    vector = gl.from_bytes(values)
-    return gl.to_bytes(gl.add(vector, gl.vector([1] * len(vector))))
 
 
 class HostileDataOwner(VerifiedDataOwnerMachine):
