@@ -93,7 +93,8 @@ def replayed(
     replay = Replay(source)
     try:
         machine = replay.run()
-    except BadEntry as bad:
+    except BadEntry as last:
+        bad = next((entry for entry in _new_lies(replay, state) if entry.seq < last.seq), last)
         found.add(JOURNAL, False, str(bad))
         return {"bad_entry": {"seq": bad.seq, "kind": bad.kind, "sender": bad.sender, "rule": bad.rule}}
     count, linked = len(source.transcript.entries), replay.links.linked
@@ -104,8 +105,16 @@ def replayed(
     if source.transcript.role == "prover":
         _check_prover(found, public, status)
     elif isinstance(machine, OwnerMachine):
-        _check_owner(found, replay, machine, applied)
+        _check_owner(found, machine, applied)
     return status
+
+
+def _new_lies(replay: Replay, state: dict[str, Any] | None) -> list[BadEntry]:
+    """Entries with openings of provers that lie in the replay and did not when the node noted its outcome."""
+    if state is None or "faulty" not in state:
+        return []
+    known = set(state["faulty"])
+    return [fault.wrong for fault in replay.faults if fault.wrong and fault.blame.peer.hex() not in known]
 
 
 def _check_outcome(found: Findings, replay: Replay, status: dict[str, Any], state: dict[str, Any] | None) -> None:
@@ -113,11 +122,9 @@ def _check_outcome(found: Findings, replay: Replay, status: dict[str, Any], stat
     if state is None:
         return
     changed = [key for key in status if key in state and status[key] != state[key]]
-    known = set(state.get("faulty", ()))
-    fresh = [fault for fault in replay.faults if fault.wrong and fault.blame.peer.hex() not in known]
-    named = str(fresh[0].wrong) if "faulty" in changed and fresh else ""
+    lies = _new_lies(replay, state) if "faulty" in changed else []
     differs = "; ".join(f"{key} is {status[key]}, was {state[key]}" for key in changed)
-    found.add("own journal leads to what this node noted", not changed, named or differs)
+    found.add("own journal leads to what this node noted", not changed, str(lies[0]) if lies else differs)
 
 
 def _check_prover(found: Findings, public: Public, status: dict[str, Any]) -> None:
@@ -131,15 +138,15 @@ def _check_prover(found: Findings, public: Public, status: dict[str, Any]) -> No
     found.add("wrong openings were corrected", True, ", ".join(lied) or "none")
 
 
-def _check_owner(found: Findings, replay: Replay, machine: OwnerMachine, applied: bool) -> None:
+def _check_owner(found: Findings, machine: OwnerMachine, applied: bool) -> None:
     """The sum that was opened is that of the record made then (`OwnerMachine`), which the replay has compared."""
-    liars = sorted({fault.blame.peer.hex() for fault in replay.faults if fault.blame.rule == "wrong-output-share"})
     if machine.result is None:
         found.add("output shares give the sum applied", not applied, "the sum was never opened")
         return
     detail = f"{machine.result.count} updates" + ("" if applied else ", not in the model yet")
     found.add("output shares give the sum applied", True, detail)
-    found.add("wrong output shares were corrected", True, ", ".join(f"0x{liar}" for liar in liars) or "none")
+    liars = ", ".join(f"0x{address}" for address in machine.status()["faulty"])
+    found.add("wrong output shares were corrected", True, liars or "none")
 
 
 def explain(lines: list[dict[str, Any]], view: SessionView, own: dict[str, Any] | None) -> None:

@@ -100,6 +100,7 @@ class OwnerMachine:
             "shares": len(self._shares),
             "count": self.result.count if self.result else 0,
             "done": self.result is not None,
+            "faulty": sorted(self._view.committee[point - 1].address.hex() for point in self._blamed),
         }
 
     def _check(self, message: OutputShare) -> tuple[int, Vector]:
