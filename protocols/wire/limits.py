@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from protocols.pine.params import choose
+from protocols.pine.pieces import largest_plain
 from protocols.secagg.seal import SEAL_OVERHEAD
 from protocols.secagg.shares import max_bundle_bytes
 from protocols.secagg.upload import BLIND_BYTES, piece_bytes
@@ -19,8 +21,8 @@ _PROJECTIONS = 64
 class Limits:
     """dimension: d.  owners: data owners of the session.  group: largest group.  groups: R.  committee: n.
 
-    Mode verified: share: elements of a share vector with bits, proofs and pad.  verifier: elements of a verifier
-    message.  Both 0 in mode grouped.
+    Mode verified: share: elements of a share vector with bits, proofs and pad.  plain: bytes of a piece before it is
+    sealed.  verifier: elements of a verifier message.  All 0 in mode grouped.
     """
 
     dimension: int
@@ -29,12 +31,13 @@ class Limits:
     groups: int
     committee: int
     share: int = 0
+    plain: int = 0
     verifier: int = 0
 
     @classmethod
     def generous(cls) -> Limits:
         """What any session may have; for messages that arrive before its numbers are known."""
-        return cls(dimension=1 << 24, owners=256, group=63, groups=16, committee=16, share=1 << 25)
+        return cls(dimension=1 << 24, owners=256, group=63, groups=16, committee=16, share=1 << 25, plain=1 << 28)
 
     def number(self, name: int | str) -> int:
         """A limit by name (see ``_numbers``); a number stands for itself."""
@@ -50,11 +53,7 @@ def limits_for(params: SessionParams) -> Limits:
     """The limits of a session: at most R N data owners, groups of N .. 2N - 1. ValueError for numbers that
     ``sessions.limits`` refuses.
     """
-    verified = None
-    if params.mode == Mode.VERIFIED:
-        from protocols.pine.params import choose
-
-        verified = choose(params.dimension, params.bound)
+    verified = choose(params.dimension, params.bound) if params.mode == Mode.VERIFIED else None
     return Limits(
         dimension=params.dimension,
         owners=params.groups * params.group_size,
@@ -62,6 +61,7 @@ def limits_for(params: SessionParams) -> Limits:
         groups=params.groups,
         committee=params.committee,
         share=verified.share_length if verified else 0,
+        plain=largest_plain(verified, params.committee, params.threshold) if verified else 0,
         verifier=verified.verifier_length if verified else 0,
     )
 
@@ -70,6 +70,7 @@ def limits_for(params: SessionParams) -> Limits:
 def _numbers(limits: Limits) -> dict[str, int]:
     """Every limit that a field spec names."""
     length = limits.share or limits.dimension + 1  # with the pad coordinate
+    plain = limits.plain or BLIND_BYTES + piece_bytes(length)
     bundle = max_bundle_bytes(limits.group)
     uploaders = limits.owners + 1  # the owner's reference
     pairs = uploaders * (uploaders + 1) // 2 if limits.share else limits.groups * (limits.groups + 1) // 2
@@ -86,8 +87,8 @@ def _numbers(limits: Limits) -> dict[str, int]:
         "share-path": levels,
         "upload-path": math.ceil(math.log2(limits.committee)),
         "vector": 8 * length,
-        "piece": piece_bytes(length),
-        "sealed-piece": 3 * BLIND_BYTES + piece_bytes(length) + SEAL_OVERHEAD,
+        "piece": plain - BLIND_BYTES,
+        "sealed-piece": plain + SEAL_OVERHEAD,
         "public": 64 * limits.committee if limits.share else 0,
         "bundle": bundle,
         "sealed-bundle": bundle + SEAL_OVERHEAD,
