@@ -14,6 +14,11 @@ Amount = Annotated[str | None, typer.Option(help='Such as "0.05 ether", "3 gwei"
 _RULES = "trust (mode verified), none, outlier, multi-krum or m-krum; auto: what is usual in the mode."
 Count = Annotated[int | None, typer.Option(show_default=False)]
 
+VERIFIED_COLUMNS = (
+    "index", "address", "delivered", "valid", "accepted", "product", "score", "copies", "paid", "why",
+)  # fmt: skip
+"""Of `session verify` in mode verified. product: with the owner's reference, on a committee member only."""
+
 
 @app.command()
 def create(
@@ -129,10 +134,11 @@ def show(
 
 @app.command()
 def verify(
-    session: Number, config: ConfigOption = None, as_json: JsonOption = False, timeout: TimeoutOption = 60.0
+    session: Number, config: ConfigOption = None, as_json: JsonOption = False, timeout: TimeoutOption = 600.0
 ) -> None:
-    """Check again what can be checked of a finished session; exit code 1 if anything is wrong."""
+    """Check again what can be checked of a settled session; exit code 1 if anything is wrong."""
     from omninode.cli.common import ask, print_json
+    from omninode.cli.tables import print_table
     from omninode.errors import Exit
 
     answer = ask(config, "session_verify", timeout, session=session)
@@ -143,5 +149,9 @@ def verify(
         for check in checks:
             detail = f": {check['detail']}" if check.get("detail") else ""
             typer.echo(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}{detail}")
+        if owners := answer.get("data_owners"):
+            typer.echo("")
+            columns = [name for name in VERIFIED_COLUMNS if any(name in owner for owner in owners)]
+            print_table(columns, [[owner.get(name) for name in columns] for owner in owners])
     if not all(check["ok"] for check in checks):
         raise typer.Exit(int(Exit.FAILURE))

@@ -92,7 +92,7 @@ class Replay:
             payload, digest = self._source.payload(entry.seq)
         except StoreError as error:
             raise BadEntry(entry.seq, entry.kind, "damaged", error.problem) from None
-        return Input(entry, payload, entry.kind), digest
+        return Input(entry, payload, *_heading(entry.kind, payload)), digest
 
     def _limits(self) -> list[int]:
         """For every entry the lowest block to which a later reorganisation went back: what is above did not last."""
@@ -138,7 +138,6 @@ class Replay:
             message = _decode(self.machine, item.payload, self._source.context)
         except RemoteProtocolError as error:
             raise item.bad(error.rule, error.detail or "it does not decode") from error
-        item.name, item.sender = codec.type_name(message), message.sender.hex()
         match message:
             case Announcement() if not self._source.genuine(self._source.context, message):
                 raise item.bad("bad-signature", "announcement")
@@ -226,6 +225,16 @@ def _try_again(machine: Machine, payload: bytes, context: Context) -> None:
         machine.receive(_decode(machine, payload, context))
     except RemoteProtocolError:
         return
+
+
+def _heading(kind: str, payload: bytes) -> tuple[str, str]:
+    """What an entry is called: its kind, for messages their type and sender (hex), as far as they can be read."""
+    if kind != "message":
+        return kind, ""
+    try:
+        return codec.peek(payload)[3], codec.peek_sender(payload).hex()
+    except RemoteProtocolError:
+        return kind, ""
 
 
 def _decoded(item: Input) -> tuple[int, list[ChainEvent]]:

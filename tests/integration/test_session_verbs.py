@@ -34,16 +34,19 @@ def omninode(*arguments: str | Path, code: int = 0) -> str:
 
 
 async def test_verify(local_market: LocalMarket) -> None:
-    """All parties find a finished session in order; a prover whose journal was changed says so."""
+    """All parties find a finished session in order; a prover whose journal was changed names the entry."""
     async with local_market.watching() as watch:
         session = await watch.create()
         await watch.settled(session)
     for name in (MODEL_OWNER, "prover-1", "data-owner-01"):
         said = omninode("session", "verify", str(session), "-c", local_market.node(name).directory)
-        lines = said.splitlines()
-        assert len(lines) >= 8
-        assert all(line.startswith("ok  ") for line in lines), said
-        assert ("own journal" in said) == (name == "prover-1")
+        checks, table = said.split("\n\n")
+        assert all(line.startswith("ok  ") for line in checks.splitlines()), said
+        assert len(checks.splitlines()) >= 14
+        assert "own journal: " in checks
+        assert ("every opening of the own journal" in checks) == (name == "prover-1")
+        assert ("output shares give the sum applied" in checks) == (name == MODEL_OWNER)
+        assert len(table.splitlines()) == 1 + len(local_market.data_owners) + 1  # heading, and the reference
     listed = json.loads(omninode("session", "list", "--json", "-c", local_market.node("data-owner-02").directory))
     assert session in [entry["session"] for entry in listed["sessions"]]
     shown = json.loads(
@@ -55,13 +58,14 @@ async def test_verify(local_market: LocalMarket) -> None:
     node = local_market.node("prover-3")
     node.kill()
     kept = [(path, path.read_bytes()) for path in node.directory.glob(f"{DATABASE}*")]  # with its write-ahead log
-    tamper(local_market, session)
+    entry, sender = tamper(local_market, session)
     node.start()
     local_market.wait_answers(node.name)
     command = [sys.executable, "-m", "omninode", "session", "verify", str(session), "-c", str(node.directory)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
     assert ended.returncode == Exit.FAILURE, ended.stdout + ended.stderr
-    assert [line for line in ended.stdout.splitlines() if line.startswith("FAIL") and "own journal" in line]
+    (refused,) = [line for line in ended.stdout.splitlines() if line.startswith("FAIL")]
+    assert refused.startswith(f"FAIL  own journal: entry {entry} (opening from 0x{sender}): wrong-link"), refused
     node.kill()
     for path in node.directory.glob(f"{DATABASE}*"):
         path.unlink()
@@ -70,23 +74,22 @@ async def test_verify(local_market: LocalMarket) -> None:
         path.chmod(0o600)
 
 
-def tamper(market: LocalMarket, session: int) -> None:
-    """Another value in two of the openings that prover-3 heard, as if they had always been so."""
+def tamper(market: LocalMarket, session: int) -> tuple[int, str]:
+    """Another value in one of the openings that prover-3 heard: its entry and sender."""
     path = market.node("prover-3").directory / DATABASE
     context = market.context(session)
-    changed = 0
     with closing(sqlite3.connect(path, isolation_level=None)) as sql:
         rows = sql.execute(
             "SELECT seq, payload FROM inputs WHERE session = ? AND kind = 'message' AND payload IS NOT NULL", (session,)
         ).fetchall()
         for seq, payload in rows:
             message = codec.decode(payload, context, codec.Limits.generous())
-            if isinstance(message, Opening) and message.label == "gram" and changed < 2:
+            if isinstance(message, Opening) and message.label == "products":
                 at = payload.index(message.values)
                 forged = payload[:at] + bytes([payload[at] ^ 1]) + payload[at + 1 :]
                 sql.execute("UPDATE inputs SET payload = ? WHERE session = ? AND seq = ?", (forged, session, seq))
-                changed += 1
-    assert changed == 2
+                return seq, message.sender.hex()
+    raise AssertionError("nothing was opened")
 
 
 @pytest.fixture

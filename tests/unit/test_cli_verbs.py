@@ -251,6 +251,27 @@ def test_verify_prints_each_check_and_fails_with_one(run: Run, node: list[tuple[
     assert run("session", "verify", "3", "--json")[0] == Exit.FAILURE
 
 
+def test_verify_prints_a_line_per_update_of_a_verified_session(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(run)
+    rows = [
+        {"index": 0, "address": OWNER, "delivered": True, "valid": True, "accepted": True, "score": 5, "copies": 1,
+         "paid": 10, "why": "", "product": 5},
+        {"index": 255, "address": OWNER, "delivered": True, "valid": False, "accepted": None, "score": None,
+         "copies": None, "paid": None, "why": "proof failed"},
+    ]  # fmt: skip
+    answer = {"checks": [{"name": "sets", "ok": True, "detail": ""}], "data_owners": rows}
+    monkeypatch.setattr(control, "call", lambda *_, **__: answer)
+    code, out, _ = run("session", "verify", "3")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[:2] == ["ok    sets", ""]
+    assert lines[2].split() == [
+        "index", "address", "delivered", "valid", "accepted", "product", "score", "copies", "paid", "why",
+    ]  # fmt: skip
+    assert lines[3].split() == ["0", OWNER, "yes", "yes", "yes", "5", "5", "1", "10", "-"]
+    assert lines[4].split() == ["255", OWNER, "yes", "no", "-", "-", "-", "-", "-", "proof", "failed"]
+
+
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
