@@ -115,7 +115,7 @@ class ModelOwner:
     mu: float = key(0.25, "share of groups (verified: data owners) that may be corrupt", low=0.0, high=0.5)
     m_krum: int = key(0, "with rule m-krum: how many to keep", low=0, high=64)
     payout: str = key("equal", "how the reward is split; contribution, by score, in mode verified", choices=PAYOUTS)
-    score_cap: float = key(0.5, "by contribution: largest score that counts, of B squared", low=0.0001, high=1.0)
+    score_cap: float = key(0.125, "by contribution: largest score that counts, of B squared", low=0.0001, high=1.0)
     root_images: int = key(30, "mode verified: own samples held out for the reference; 0: none", low=0, high=100_000)
     min_accepted: int = key(3, "least number of updates that may be summed and opened", low=3, high=10_000)
     register_blocks: int = key(15, "window for registration, in blocks", low=1)

@@ -36,7 +36,7 @@ class DemoOptions:
     as_json: bool = False
     rule: str = "auto"
     payout: str = "contribution"
-    score_cap: float = 0.5
+    score_cap: float = 0.125
     mu_bps: int = 2500
     register_blocks: int = 15
     upload_blocks: int = 20
