@@ -54,7 +54,7 @@ def accuracies(samples: data.Samples, seed: int) -> list[Row]:
 
 def played(seed: int, *, hostile: bool = False) -> replay.Finished:
     """A run of the demo, read and removed."""
-    done = play(seed=seed, sessions=SESSIONS, hostile=hostile)
+    done = play(seed=seed, sessions=SESSIONS, mode="grouped", hostile=hostile)
     run = replay.read(done.folder)
     done.discard()
     return run

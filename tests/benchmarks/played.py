@@ -31,15 +31,17 @@ class Played:
 
 
 def play(
-    *, seed: int = 0, sessions: int = 5, hostile: bool = False, watch: Callable[[int], None] | None = None
-) -> Played:
+    *, seed: int = 0, sessions: int = 5, mode: str = "verified", hostile: bool = False,
+    watch: Callable[[int], None] | None = None,
+) -> Played:  # fmt: skip
     """One run of ``omninode demo --json``. ``watch(pid)`` is called again and again while it lasts.
 
     RuntimeError with the end of what it said if it fails, or if an attack did not end as expected.
     """
     OUT.mkdir(parents=True, exist_ok=True)
     before = set(OUT.iterdir())
-    options = ["--seed", str(seed), "--sessions", str(sessions), "--out", str(OUT), *(["--hostile"] if hostile else [])]
+    options = ["--mode", mode, "--seed", str(seed), "--sessions", str(sessions), "--out", str(OUT)]
+    options += ["--hostile"] if hostile else []
     began = time.monotonic()
     with (OUT / "output.log").open("w") as log, (OUT / "output.json").open("w") as answer:
         process = subprocess.Popen(
