@@ -34,19 +34,23 @@ def omninode(*arguments: str | Path, code: int = 0) -> str:
 
 
 async def test_verify(local_market: LocalMarket) -> None:
-    """All parties find a finished session in order; a prover whose journal was changed names the entry."""
+    """All parties find finished sessions in order; a prover whose journal was changed names the entry."""
     async with local_market.watching() as watch:
-        session = await watch.create()
-        await watch.settled(session)
+        grouped = await watch.create()
+        session = await watch.create(mode="verified", payout="contribution")
+        for each in (grouped, session):
+            await watch.settled(each)
     for name in (MODEL_OWNER, "prover-1", "data-owner-01"):
-        said = omninode("session", "verify", str(session), "-c", local_market.node(name).directory)
-        checks, table = said.split("\n\n")
-        assert all(line.startswith("ok  ") for line in checks.splitlines()), said
-        assert len(checks.splitlines()) >= 14
-        assert "own journal: " in checks
-        assert ("every opening of the own journal" in checks) == (name == "prover-1")
-        assert ("output shares give the sum applied" in checks) == (name == MODEL_OWNER)
-        assert len(table.splitlines()) == 1 + len(local_market.data_owners) + 1  # heading, and the reference
+        for each in (grouped, session):
+            said = omninode("session", "verify", str(each), "-c", local_market.node(name).directory)
+            checks, _, table = said.partition("\n\n")
+            assert all(line.startswith("ok  ") for line in checks.splitlines()), said
+            assert len(checks.splitlines()) >= 13
+            assert "own journal: " in checks
+            assert ("every opening of the own journal" in checks) == (name == "prover-1")
+            assert ("output shares give the sum applied" in checks) == (name == MODEL_OWNER)
+            lines = 1 + len(local_market.data_owners) + 1 if each == session else 0  # heading, and the reference
+            assert len(table.splitlines()) == lines
     listed = json.loads(omninode("session", "list", "--json", "-c", local_market.node("data-owner-02").directory))
     assert session in [entry["session"] for entry in listed["sessions"]]
     shown = json.loads(
