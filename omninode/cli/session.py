@@ -119,6 +119,7 @@ def show(
     """Everything that this node knows about one session."""
     from omninode.cli.common import ask, print_json
     from omninode.cli.tables import print_pairs, print_table
+    from omninode.config_values import format_wei
 
     answer = ask(config, "session_show", timeout, session=session)
     if as_json:
@@ -128,6 +129,9 @@ def show(
     print_pairs(list(answer.items()))
     if members:
         typer.echo("")
+        for member in members:
+            if isinstance(member.get("paid"), int):
+                member["paid"] = format_wei(member["paid"])
         columns = list(members[0])
         print_table(columns, [[member.get(column) for column in columns] for member in members])
 

@@ -65,7 +65,10 @@ def guarantee(params: SessionParams) -> tuple[bool | None, str]:
     """Whether the papers' guarantee holds for these numbers (None: it is not about numbers), and why."""
     if params.rule == Rule.TRUST:
         return None, "each update is proved within the bound and held against the owner's reference: no majority needed"
-    return rules.guarantees(params.rule, params.groups, params.mu_bps, params.m_krum)
+    holds, why = rules.guarantees(params.rule, params.groups, params.mu_bps, params.m_krum)
+    if params.mode == Mode.VERIFIED and params.rule != Rule.NONE:
+        why += "; distances of single updates let identities under one hand probe the coordinates of others"
+    return holds, why
 
 
 def _word(name: str, word: str, known: Mapping[str, Any]) -> Any:

@@ -65,11 +65,14 @@ ANSWERS: dict[str, Any] = {
     },
     "session_list": {
         "sessions": [{
-            "session": 3, "phase": "KEYS", "deadline": 9, "owner": OWNER, "registered": 2, "places": 12,
+            "session": 3, "mode": "verified", "phase": "KEYS", "deadline": 9, "owner": OWNER, "registered": 2, "places": 12,
             "reward": 10**17, "aborted": None,
         }],
     },
-    "session_show": {"session": 3, "phase": "KEYS", "members": [{"index": 0, "address": OWNER, "accepted": True}]},
+    "session_show": {
+        "session": 3, "mode": "verified", "phase": "KEYS",
+        "members": [{"index": 0, "address": OWNER, "accepted": True, "paid": 10**17}],
+    },
     "session_create": {"session": 4, "escrow": 10**18, "guarantee": False, "why": "2f + 2 < R fails"},
     "session_verify": {
         "checks": [{"name": "sets", "ok": True}, {"name": "signatures", "ok": False, "detail": "2 of 4"}],
@@ -233,6 +236,9 @@ def test_read_verbs_print_tables_and_json(run: Run, node: list[tuple[str, dict[s
     assert node[-1] == ("session_show", {"session": 3})
     assert "2 ether" in run("status")[1]
     assert "2/12" in run("session", "list")[1]
+    for verb in ("list", "show 3"):
+        assert "verified" in run("session", *verb.split())[1]
+    assert "0.1 ether" in run("session", "show", "3")[1]
 
 
 def test_create_sends_only_what_was_said(run: Run, node: list[tuple[str, dict[str, Any]]]) -> None:
@@ -241,6 +247,10 @@ def test_create_sends_only_what_was_said(run: Run, node: list[tuple[str, dict[st
     assert node == [("session_create", {"reward": 5 * 10**17, "groups": 8, "mu": 0.3, "public_sums": True})]
     assert "session 4 is open; 1 ether in escrow" in out
     assert "does not hold" in out
+    line = "session create --mode verified --rule trust --payout contribution --score-cap 0.2 --data-owners 9"
+    assert run(*line.split())[0] == 0
+    given = {"mode": "verified", "rule": "trust", "payout": "contribution", "score_cap": 0.2, "data_owners": 9}
+    assert node[-1] == ("session_create", given)
     assert run("session", "create", "--reward", "lots")[0] == Exit.USAGE
     assert json.loads(run("session", "create", "--json")[1]) == ANSWERS["session_create"]
 

@@ -90,5 +90,7 @@ def test_what_is_said_of_the_guarantee() -> None:
     assert terms.guarantee(made())[0] is None
     assert "reference" in terms.guarantee(made())[1]
     assert terms.guarantee(made(mode="grouped"))[0] is False  # f = 1 of 4
-    assert terms.guarantee(made(rule="outlier"))[0] is True  # f = 3 of 12
+    holds, why = terms.guarantee(made(rule="outlier"))
+    assert holds is True  # f = 3 of 12
+    assert "probe" in why
     assert terms.guarantee(made(rule="none"))[0] is False
