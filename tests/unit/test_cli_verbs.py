@@ -65,8 +65,8 @@ ANSWERS: dict[str, Any] = {
     },
     "session_list": {
         "sessions": [{
-            "session": 3, "mode": "verified", "phase": "KEYS", "deadline": 9, "owner": OWNER, "registered": 2, "places": 12,
-            "reward": 10**17, "aborted": None,
+            "session": 3, "mode": "verified", "phase": "KEYS", "deadline": 9, "owner": OWNER, "registered": 2,
+            "places": 12, "reward": 10**17, "aborted": None,
         }],
     },
     "session_show": {
