@@ -33,6 +33,10 @@ class Fate(Enum):
     ACCEPTED = "accepted"
 
 
+REFUSED = "*"
+"""As a blame: some rule for which its messages were refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attack:
     """line: one sentence for people.  kind, phase: of the ``orders.Order``.
@@ -80,14 +84,14 @@ ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (
     _one("inconsistent", "two provers get pieces that are off the polynomial", Fate.NOT_VALID, "inconsistent-sharing"),
     _one("missing", "only two provers get their piece", Fate.NOT_DELIVERED),
     _one("missing-one", "one prover gets no piece; it rebuilds its share", Fate.ACCEPTED),
-    _one("replay", "the very bytes that it uploaded in the session before", Fate.NOT_DELIVERED, "*"),
-    _one("replay-other", "the very bytes that another data owner uploads", Fate.NOT_DELIVERED, "*"),
+    _one("replay", "the very bytes that it uploaded in the session before", Fate.NOT_DELIVERED, REFUSED),
+    _one("replay-other", "the very bytes that another data owner uploads", Fate.NOT_DELIVERED, REFUSED),
     Attack("data-owner-offline", "a data owner is killed once it holds n - t receipts", Who.DATA_OWNER, "die-safe"),
     _one("foreign-proof", "a true proof, made for the session before", Fate.NOT_VALID, "proof-failed"),
     _lie("consistency", "a prover lies when the shares are checked"),
     _lie("proofs", "a prover lies when the proofs are checked", "wrong-opening", named=True),
     _lie("products", "a prover lies when inner products are opened", "wrong-opening", named=True),
-    _lie("rebuild", "a prover lies to one that rebuilds its share", "wrong-rebuild-share", needs="missing-one"),
+    _lie("rebuild", "a prover lies to one that rebuilds its share", needs="missing-one"),
     _lie("output", "a prover gives the owner a wrong share of the sum", "wrong-output-share"),
     _crash("register", "a prover is killed when registration opens"),
     _crash("upload", "a prover is killed when uploads begin"),

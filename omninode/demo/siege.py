@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -21,8 +19,9 @@ from omninode.demo.catalogue import ATTACKS, HOSTILE, Plan, Who, chosen, plan
 from omninode.demo.loot import LOOT, Folder
 from omninode.demo.options import DemoOptions
 from omninode.demo.orders import Order, order_fault
-from omninode.demo.siege_table import siege_table
+from omninode.demo.siege_table import print_siege
 from omninode.demo.verdicts import Line, Seen, judge
+from omninode.demo.witness import blames, refusals
 from omninode.errors import UsageError
 from omninode.learning.service import Trainer
 from protocols.sessions import events as ev
@@ -95,7 +94,7 @@ class Siege(demo.Play):
             record.accuracy = await self._improved(number)
             self.narrator.say(f"session {number}  the owner's model now reaches [bold]{record.accuracy:.4f}[/]")
         await self._wait_for_claims(record)
-        await self._recover(record)
+        await self._recover()
 
     def _give_orders(self, number: int, parts: Cast) -> None:
         told = parts.orders(self._wallets)
@@ -128,13 +127,15 @@ class Siege(demo.Play):
     async def _wait_for_claims(self, record: SessionRecord) -> None:
         """Give those who are up and have something to claim some blocks for it."""
         expected = {m.address for m in record.view.members} | {p.address for p in record.view.committee}
-        absent = {self._wallets[name] for name in self.attacks.down} | set(record.slashed)
+        absent = {self._wallets[name] for name in self.attacks.down}
+        named = ATTACKS[parts.prover].named if (parts := self._casts[record.session]).prover else False
         with trio.move_on_after(8 * self.options.block_time):
-            await self.watch.until(lambda: expected - absent <= set(record.claimed))
+            await self.watch.until(lambda: expected - absent - set(record.slashed) <= set(record.claimed))
+            await self.watch.until(lambda: bool(record.slashed) or not named)  # attested after the end, sometimes
 
-    async def _recover(self, record: SessionRecord) -> None:
+    async def _recover(self) -> None:
         """Start what was killed; whoever lost its stake starts again, and stakes again. All must be there after it."""
-        slashed = {self.narrator.name(address) for address in record.slashed}
+        slashed = {name for name in self._provers if not await self._drawable(name)}
         again = [self.cluster.node(name) for name in self.attacks.down | slashed]
         for node in again:
             self.attacks.down.add(node.name)
@@ -145,6 +146,9 @@ class Siege(demo.Play):
         while again and not await self._all_back(again):
             await trio.sleep(0.5)
         self.attacks.down.clear()
+
+    async def _drawable(self, name: str) -> bool:
+        return (await self._market.registry.prover(self._wallets[name])).drawable
 
     async def _all_back(self, nodes: list[NodeProcess]) -> bool:
         answers = [await self._ask(node, "status") for node in nodes if node.pid]
@@ -162,7 +166,7 @@ class Siege(demo.Play):
             self.attacks.faults = [line.as_fault() for line in lines]
             return await super()._finish()
         self.narrator.close()
-        self.console.print(siege_table(lines))
+        print_siege(self.console, lines)
         wall = time.monotonic() - self.started
         ended = [self.watch.records[number] for number in sorted(self.watch.records)]
         honest = [number for number, attacks in enumerate(self._plan, 1) if not attacks]
@@ -186,7 +190,8 @@ class Siege(demo.Play):
 
     async def _lines(self) -> list[Line]:
         """One verdict per attack, in the order in which they were played."""
-        blamed = await trio.to_thread.run_sync(self._blames)
+        blamed = await trio.to_thread.run_sync(blames, self.cluster.nodes)
+        refused = await trio.to_thread.run_sync(refusals, self.cluster.nodes)
         trainer = Trainer(self.stage.root / "slots-baseline", linger_s=30)
         owner_dir = self.cluster.node(OWNER).directory
         loot = Folder(self.stage.root / LOOT)
@@ -198,7 +203,7 @@ class Siege(demo.Play):
             record = self.watch.records[number]
             learning = any(ATTACKS[attack].who == Who.COLLUDERS for attack in attacks)
             seen = Seen(
-                record.view, record.claimed, record.slashed, blamed[number], record.accuracy,
+                record.view, record.claimed, record.slashed, blamed.get(number, {}), refused, record.accuracy,
                 await base.unattacked(record.view), await base.undefended(record.view) if learning else None,
             )  # fmt: skip
             everybody = {attack: self._attackers(number, attack) for attack in attacks}
@@ -214,20 +219,6 @@ class Siege(demo.Play):
         if ATTACKS[attack].who == Who.OWNER:
             return [self._wallets[OWNER]]
         return [self._wallets[name] for name in self._casts[number].attackers[attack]]
-
-    def _blames(self) -> dict[int, dict[bytes, dict[str, int]]]:
-        """session -> wallet -> rule -> nodes that wrote it into their events."""
-        said: dict[int, dict[bytes, dict[str, set[str]]]] = defaultdict(partial(defaultdict, partial(defaultdict, set)))
-        for node in self.cluster.nodes:
-            for text in (node.directory / "events.jsonl").read_text().splitlines():
-                entry = json.loads(text)
-                if entry["event"] == "blame":
-                    said[entry["session"]][bytes.fromhex(entry["peer"])][entry["rule"]].add(node.name)
-        counted = {
-            session: {who: {rule: len(nodes) for rule, nodes in rules.items()} for who, rules in by_wallet.items()}
-            for session, by_wallet in said.items()
-        }
-        return defaultdict(dict, counted)
 
 
 def _stop(node: NodeProcess) -> None:

@@ -4,32 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from omninode.demo.verdicts import Line
 
 CAPTION = (
-    "accuracy: of the owner's model after the session. no attack: the same session, from the same weights, had "
-    "everybody been honest. undefended: the same session, had everything that was uploaded been summed. paid: of the "
-    "reward (data owners), the fee (provers)."
+    "rejected: updates not in the sum, and why. paid: has its part of the reward (data owners) or its fee (provers). "
+    "named, slashed: by the contract; and rules that so many nodes wrote down as broken. accuracy: of the owner's "
+    "model after the session. no attack: the same session, from the same weights, had everybody been honest. no "
+    "defence: the same session, had everything that was uploaded been summed."
 )
 
 
-def siege_table(lines: Sequence[Line]) -> Table:
-    """One row per attack."""
-    table = Table(title="Attacks", title_justify="left", caption=CAPTION, caption_justify="left")
+def print_siege(console: Console, lines: Sequence[Line]) -> None:
+    """The table, and below it what is not as expected."""
+    table = Table(title="Attacks", title_justify="left", caption=CAPTION, caption_justify="left",
+                  box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fmt: skip
     table.add_column("attack", no_wrap=True)
-    for column in ("attackers", "rejected", "paid", "named, slashed"):
+    for column in ("by", "rejected", "paid", "named, slashed"):
         table.add_column(column)
-    for column in ("accuracy", "no attack", "undefended"):
-        table.add_column(column, justify="right")
-    table.add_column("")
+    for column in ("accu-\nracy", "no\nattack", "no de-\nfence"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("as ex-\npected", no_wrap=True)
     for line in lines:
-        verdict = "[green]as expected[/]" if line.ok else "[red]NOT as expected[/]: " + "; ".join(line.problems)
         numbers = [_number(x) for x in (line.accuracy, line.unattacked, line.undefended)]
-        names = ", ".join(line.attackers).replace("data-owner-", "do-")
-        table.add_row(line.attack, names, line.rejected, line.paid, line.named, *numbers, verdict)
-    return table
+        verdict = "[green]yes[/]" if line.ok else "[red]NO[/]"
+        table.add_row(line.attack, _who(line.attackers), line.rejected, line.paid, line.named, *numbers, verdict)
+    console.print(table)
+    for line in lines:
+        if not line.ok:
+            console.print(f"[red]{line.attack} (session {line.session})[/]: " + "; ".join(line.problems))
+
+
+def _who(names: Sequence[str]) -> str:
+    short = [name.replace("data-owner-", "do-") for name in names]
+    return short[0] if len(short) == 1 else f"{short[0]} to {short[-1].rsplit('-', 1)[-1]}"
 
 
 def _number(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from omninode.demo.catalogue import ATTACKS, Attack, Fate, Who
+from omninode.demo.catalogue import ATTACKS, REFUSED, Attack, Fate, Who
 from omninode.demo.report import Fault
 from omninode.roles import outcome
 from protocols.sessions.params import Bitmap, Phase
@@ -19,6 +19,7 @@ from the sum, and the test set of digits has 450 images (one standard error: 0.0
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One session. claimed, slashed: wei by wallet.  blamed: wallet -> rule -> how many nodes wrote it down.
+    refused: peer key -> rule -> how many nodes refused messages for it (in the whole run).
 
     accuracy: of the owner's model after the session, None if it has no sum.  unattacked: what the same session gives
     without attack.  undefended: what it gives if all that was uploaded is summed; None where that says nothing.
@@ -28,6 +29,7 @@ class Seen:
     claimed: Mapping[bytes, int]
     slashed: Mapping[bytes, int]
     blamed: Mapping[bytes, Mapping[str, int]]
+    refused: Mapping[bytes, Mapping[str, int]]
     accuracy: float | None = None
     unattacked: float | None = None
     undefended: float | None = None
@@ -87,7 +89,7 @@ def judge(attack: Attack, session: int, seen: Seen, attackers: Sequence[bytes], 
     elif attack.who == Who.PROVER:
         _prover(line, attack, seen, attackers[0])
     else:
-        line.rejected, line.paid, line.named = "-", f"all others: {_paid_others(seen)}", "nobody"
+        line.rejected, line.paid, line.named = "-", f"all: {_paid_others(seen)}", "nobody"
     return line
 
 
@@ -123,16 +125,16 @@ def _data_owners(line: Line, attack: Attack, seen: Seen, attackers: Sequence[byt
     fates = [outcome.fate(view, m.index) for m in members]
     out = [m for m, fate in zip(members, fates, strict=True) if fate != "accepted"]
     reasons = ", ".join(sorted({fate for fate in fates if fate != "accepted"}))
-    line.rejected = f"{len(out)} of {len(members)}" + (f": {reasons}" if reasons else "")
+    line.rejected = f"{len(out)} of {len(members)} {reasons}".rstrip()
     earned = [max(0, seen.claimed.get(m.address, 0) - view.p.deposit) for m in members]
-    line.paid = f"{sum(d > 0 for d in (due[m.index] for m in members))} of {len(members)}"
+    line.paid = f"{sum(due[m.index] > 0 for m in members)} of {len(members)}"
     for member, fate, got in zip(members, fates, earned, strict=True):
         expected = _expected(attack.fate)
         line.check(not expected or fate in expected, f"{fate}, not {attack.fate.value}")
         line.check(got >= due[member.index], f"got {got} of {due[member.index]} wei")
         if fate not in ("accepted", "against reference"):
             line.check(due[member.index] == 0 and got <= view.p.reward // 1000, f"got {got} wei for nothing")
-    _blame(line, attack, seen, attackers)
+    line.named = _blame(line, attack, seen, attackers) or "nobody"
     line.check(not any(a in seen.slashed for a in attackers), "a data owner is slashed")
 
 
@@ -145,42 +147,44 @@ def _expected(fate: Fate) -> tuple[str, ...]:
     }[fate]
 
 
-def _blame(line: Line, attack: Attack, seen: Seen, attackers: Sequence[bytes]) -> None:
-    """Which rule honest nodes wrote down, and how many of them at least."""
+def _blame(line: Line, attack: Attack, seen: Seen, attackers: Sequence[bytes]) -> str:
+    """Which rules honest nodes wrote down against the attackers, and how many did. Also checks the expected one."""
     rules: dict[str, int] = {}
+    keys = {member.address: member.peer_key for member in seen.view.members}
     for address in attackers:
-        for rule, count in seen.blamed.get(address, {}).items():
+        of_key = seen.refused.get(keys.get(address, b""), {}) if attack.blame == REFUSED else {}
+        for rule, count in [*seen.blamed.get(address, {}).items(), *of_key.items()]:
             rules[rule] = max(rules.get(rule, 0), count)
-    line.named = ", ".join(f"{rule} by {count}" for rule, count in sorted(rules.items())) or "nobody"
-    if attack.blame == "*":
-        line.check(bool(rules), "nobody wrote down what it did")
+    if attack.blame == REFUSED:
+        line.check(bool(rules), "nobody refused a message of it")
     elif attack.blame:
         line.check(attack.blame in rules, f"nobody wrote down {attack.blame}")
+    return ", ".join(f"{rule} ({count})" for rule, count in sorted(rules.items()))
 
 
 def _prover(line: Line, attack: Attack, seen: Seen, address: bytes) -> None:
-    """A prover has its fee if it posted every bitmap and was not slashed; it is slashed if named or a bitmap lacks."""
+    """A prover is slashed if it is named or a bitmap of it lacks. It has its fee if it posted every bitmap and was not
+    slashed before it claimed: an attestation may come after the end of the session.
+    """
     view = seen.view
     index = view.prover_index(address)
     assert index is not None
     voted = all(index in view.bitmaps.get(kind, {}) for kind in (Bitmap.DELIVERED, Bitmap.VALID))
     named, slashed = bool(view.named_provers >> index & 1), address in seen.slashed
-    line.rejected = "-"
     paid = seen.claimed.get(address, 0) >= view.p.prover_fee
-    line.paid = "yes" if paid else "no"
-    _blame(line, attack, seen, [address])
-    line.named = ", ".join(
-        (["attested"] if named else []) + (["slashed"] if slashed else []) + ([line.named] if attack.blame else [])
-    ) or "nobody"  # fmt: skip
+    line.rejected, line.paid = "-", "yes" if paid else "no"
+    said = ["slashed"] if slashed else []
+    line.named = ": ".join([*said, *filter(None, [_blame(line, attack, seen, [address])])]) or "nobody"
     early = attack.kind == "crash" and Phase[attack.phase] <= Phase.VALID
     line.check(not (early and voted), "it voted although it was killed")
     line.check(named == attack.named, "it is named" if named else "it is not named")
     line.check(slashed == (attack.named or not voted), "it is slashed" if slashed else "it is not slashed")
-    line.check(paid == (voted and not slashed), "it is paid" if paid else "it is not paid")
+    line.check(paid == voted or (slashed and not paid), "it is paid" if paid else "it is not paid")
 
 
 def _paid_others(seen: Seen) -> str:
+    """Data owners, and provers."""
     view, due = seen.view, outcome.payouts(seen.view)
     owners = sum(seen.claimed.get(m.address, 0) - view.p.deposit >= due[m.index] > 0 for m in view.members)
     provers = sum(seen.claimed.get(p.address, 0) >= view.p.prover_fee for p in view.committee)
-    return f"{owners} data owners, {provers} provers"
+    return f"{owners} + {provers}"

@@ -128,13 +128,16 @@ class Siege(Session):
         slashed = {market.committee[i].address: 1 for i in market.slashed}
         bystander = next(node for node in self.owners if self._told.get(node.address, Order()) == Order())
         accuracy = None if self.result is None else 1.0
-        return Seen(bystander.machine.view, claimed, slashed, self._blamed(), accuracy)
+        return Seen(bystander.machine.view, claimed, slashed, self._blamed(), self._refused(), accuracy)
 
     def _blamed(self) -> dict[bytes, dict[str, int]]:
         said: dict[bytes, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for node in self.network.nodes.values():
             for blame in node.blames:
                 said[blame.peer][blame.rule].add(node.name)
-            for rule, _ in node.refused:  # by whom is not recorded
-                said[node.address][rule].add("receiver")
         return {who: {rule: len(by) for rule, by in rules.items()} for who, rules in said.items()}
+
+    def _refused(self) -> dict[bytes, dict[str, int]]:
+        """By peer key, as daemons log it. By how many is not recorded here."""
+        keys = {member.address: member.peer_key for member in self.owners[0].machine.view.members}
+        return {keys[node.address]: {rule: 1 for rule, _ in node.refused} for node in self.owners if node.refused}
