@@ -100,3 +100,10 @@ def test_loot_goes_through_a_folder(tmp_path: Path) -> None:
     kept = there.get("a")
     assert kept is not None
     assert unpack_uploads(kept) == uploads
+
+
+def test_every_attack_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "attacks.md").read_text()
+    for name in ATTACKS:
+        family, _, rest = name.partition("-")
+        assert f"`{name}`" in page or (f"`{family}-" in page and f"`-{rest}`" in page), name
