@@ -60,7 +60,8 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
     /// @dev Paid back only if it moved something: all provers poke at once, the first one's counts.
     function poke(uint256 id) external {
         Session storage s = _session(id);
-        uint256 units = _advance(id, s) + _beacon(id, s);
+        uint256 units = _advance(id, s);
+        units += _beacon(id, s);
         if (units != 0) s.credit(msg.sender, units + Gas.POKE);
     }
 
@@ -188,21 +189,12 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         bytes[] calldata signatures
     ) external {
         (Session storage s, uint256 units) = _begin(id, Phase.Batch);
-        BatchHeader memory header = BatchHeader(s.sets[2], passed, keccak256(abi.encodePacked(values)), digest);
-        bytes32 hash = Signatures.batchHash(id, header);
+        bytes32 hash =
+            Signatures.batchHash(id, BatchHeader(s.sets[2], passed, keccak256(abi.encodePacked(values)), digest));
         Signatures.requireQuorum(s, _hashTypedDataV4(hash), signers, signatures);
         s.batchHash = hash;
         s.feesDue = true;
-        (bool output, uint256 selected, uint256 accepted) = s.terms.mode == MODE_VERIFIED
-            ? (Verified.judge(id, s, passed, values), passed, passed)
-            : Selection.judge(s, passed, values);
-        if (output) {
-            s.acceptedOwners = accepted;
-            emit BatchFinal(id, hash, passed, selected, accepted);
-            _enter(id, s, Phase.Output, block.number);
-        } else {
-            _abort(id, s, "no output", block.number);
-        }
+        _judge(id, s, passed, values);
         s.credit(msg.sender, units + Gas.batchOf(s.terms, signatures.length, values.length, s.registered));
     }
 
@@ -360,6 +352,20 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         uint16 place = s.accounts[who].place;
         if (place == 0) revert NotDataOwner(who);
         return place - 1;
+    }
+
+    /// @dev The end of a session's work: an output, or none.
+    function _judge(uint256 id, Session storage s, uint256 passed, uint256[] calldata values) private {
+        (bool output, uint256 selected, uint256 accepted) = s.terms.mode == MODE_VERIFIED
+            ? (Verified.judge(id, s, passed, values), passed, passed)
+            : Selection.judge(s, passed, values);
+        if (!output) {
+            _abort(id, s, "no output", block.number);
+            return;
+        }
+        s.acceptedOwners = accepted;
+        emit BatchFinal(id, s.batchHash, passed, selected, accepted);
+        _enter(id, s, Phase.Output, block.number);
     }
 
     function _send(address to, uint256 amount) private {

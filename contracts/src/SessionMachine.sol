@@ -122,7 +122,8 @@ abstract contract SessionMachine is IDataMarket {
             s.closing = uint32(when);
             return units + _enter(id, s, Phase.Query, block.number);
         }
-        return _fix(id, s, 2) + _enter(id, s, Phase.Batch, block.number);
+        units = _fix(id, s, 2);
+        return units + _enter(id, s, Phase.Batch, block.number);
     }
 
     /// @dev Sets the beacon of the phase, if one is due: in a later block than the one that closed the phase before.

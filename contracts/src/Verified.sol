@@ -35,9 +35,8 @@ library Verified {
         external
         returns (bool output)
     {
-        uint256 valid = s.sets[2];
-        bool referenced = Sets.has(valid, REFERENCE);
-        valid &= ~REFERENCE_BIT;
+        uint256 valid = s.sets[2] & ~REFERENCE_BIT;
+        bool referenced = Sets.has(s.sets[2], REFERENCE);
         if (accepted & ~valid != 0) revert NotValid(accepted & ~valid);
         uint8 rule = s.terms.rule;
         bool refuses = rule == RULE_TRUST ? referenced : rule != RULE_NONE;
@@ -46,12 +45,23 @@ library Verified {
         bool scored = referenced && s.terms.payout == PAYOUT_CONTRIBUTION;
         if (values.length != (scored ? count : 0)) revert ValueCount(values.length, scored ? count : 0);
         output = count >= s.terms.minAccepted;
-        if (!scored) return output;
         // where no distances are opened, nobody knows of copies
-        uint256 mostCopies = Terms.compares(rule) ? count : 1;
+        if (scored) output = _score(id, s, accepted, values, Terms.compares(rule) ? count : 1, output);
+    }
+
+    /// @dev Refuses bad values, also where there is no output; keeps and shows good ones where there is.
+    function _score(
+        uint256 id,
+        Session storage s,
+        uint256 accepted,
+        uint256[] calldata values,
+        uint256 mostCopies,
+        bool enough
+    ) private returns (bool) {
         (uint256[] memory weights, uint256 sum) = Scores.weigh(values, s.terms.scoreCap, mostCopies);
-        if (!output || sum == 0) return false;
+        if (!enough || sum == 0) return false;
         Scores.store(s, accepted, weights, sum);
         emit IDataMarket.Scored(id, values);
+        return true;
     }
 }

@@ -68,11 +68,15 @@ contract CreationTest is MarketBase {
 
     function testModeAndRule() public {
         IDataMarket.Params memory p = terms();
-        p.mode = 1;
-        refuse(p, abi.encodeWithSelector(BadMode.selector, 1));
+        p.mode = 2;
+        refuse(p, abi.encodeWithSelector(BadMode.selector, 2));
         p.mode = 0;
         p.rule = 4;
         refuse(p, abi.encodeWithSelector(BadRule.selector, 4));
+        (p.rule, p.payout) = (0, 1);
+        refuse(p, abi.encodeWithSelector(BadPayout.selector, 1));
+        (p.payout, p.scoreCap) = (0, 1);
+        refuse(p, abi.encodeWithSelector(BadScoreCap.selector, 1));
     }
 
     function testSizes() public {
@@ -210,8 +214,8 @@ contract CreationTest is MarketBase {
 
     /// @dev No terms, however odd, make the arithmetic of creation panic or the escrow wrap.
     function testFuzzTermsNeverPanic(IDataMarket.Params memory p) public {
-        p.mode = 0;
-        p.rule %= 4;
+        p.mode %= 3;
+        p.rule %= 6;
         (bool done, bytes memory why) = address(this).call(abi.encodeCall(this.tryTerms, (p)));
         ok(done || bytes4(why) != bytes4(keccak256("Panic(uint256)")), "panic");
     }

@@ -4,12 +4,12 @@ pragma solidity ^0.8.28;
 import {Gas} from "../src/Gas.sol";
 import {IDataMarket} from "../src/IDataMarket.sol";
 import {Sets} from "../src/Sets.sol";
-import {MarketBase} from "./base/MarketBase.sol";
+import {VerifiedBase} from "./base/VerifiedBase.sol";
 
 /// @dev What each function costs as a transaction of its own (21,000 and calldata included), in snapshots/gas.json:
 /// every run compares, `npm run snapshot` rewrites. The units that Gas.sol pays back are set from these figures.
 /// forge-config: default.isolate = true
-contract GasTest is MarketBase {
+contract GasTest is VerifiedBase {
     function measure(string memory name) internal returns (uint256) {
         return vm.snapshotGasLastCall("gas", name);
     }
@@ -88,12 +88,84 @@ contract GasTest is MarketBase {
 
     function bitmaps(uint256 id, uint8 kind, string memory suffix) private {
         uint256 n = market.params(id).committee;
+        uint256 again = kind == 2 && market.params(id).mode == 0 ? 18_000 : 0; // words of kind 0
         for (uint256 seat = 0; seat < n; ++seat) {
-            post(id, seat, kind, all(id));
-            label(
-                string.concat("postBitmap ", vm.toString(kind)), seat, n, suffix, Gas.BITMAP - (kind == 2 ? 18_000 : 0)
-            );
+            post(id, seat, kind, all(id) | refBit(id));
+            label(string.concat("postBitmap ", vm.toString(kind)), seat, n, suffix, Gas.BITMAP - again);
         }
+    }
+
+    function testGasVerified() public {
+        verifiedSession(12, 5, OUTLIER, " (verified)");
+        verifiedSession(12, 5, TRUST, " (verified, trust)");
+    }
+
+    function testGasVerified32() public {
+        verifiedSession(32, 5, OUTLIER, " (verified, 32 data owners)");
+    }
+
+    function testGasVerified64() public {
+        verifiedSession(64, 5, OUTLIER, " (verified, 64 data owners)");
+    }
+
+    function testGasVerified255() public {
+        for (uint256 i = 5; i < 16; ++i) {
+            enlist(i);
+        }
+        verifiedSession(255, 16, TRUST, " (verified, 255 data owners, 16 provers)");
+    }
+
+    /// @dev With equal pay nothing is stored per data owner.
+    function testGasVerifiedEqual() public {
+        IDataMarket.Params memory p = verified(TRUST, EQUAL);
+        p.groups = 255;
+        uint256 id = started(p, IDataMarket.Phase.Batch);
+        postBatch(id, REF - 1, scores(id, REF - 1));
+        near(measure("postBatch: equal pay (verified, 255 data owners)"), Gas.batchVerified(4, 0), 60_000);
+    }
+
+    function verifiedSession(uint16 owners, uint8 n, uint8 rule, string memory suffix) private {
+        IDataMarket.Params memory p = verified(rule, BY_SCORE);
+        (p.groups, p.committee, p.threshold) = (owners, n, (n - 1) / 4);
+        uint256 id = started(p, IDataMarket.Phase.Register);
+        commitReference(id);
+        measure(string.concat("commitReference", suffix));
+        for (uint256 i = 0; i < owners; ++i) {
+            join(id, i);
+            uint256 units = Gas.REGISTER + (i + 1 == owners ? Gas.CLOSE + Gas.OPEN_UPLOAD : 0);
+            label("register", i, owners, suffix, units);
+        }
+        for (uint256 i = 0; i < owners; ++i) {
+            commitUpload(id, i);
+            label("commitUpload", i, owners, suffix, Gas.COMMIT_UPLOAD);
+        }
+        bitmaps(id, 1, suffix);
+        pokeNext(id);
+        measure(string.concat("poke: query", suffix));
+        bitmaps(id, 2, suffix);
+        uint256 accepted = all(id);
+        uint256[] memory values = scores(id, accepted);
+        for (uint256 i = 0; i < owners; ++i) {
+            values[i] += 1 << 60; // as wide as products of updates are
+        }
+        postBatch(id, accepted, values);
+        uint256 gas_ = measure(string.concat("postBatch", suffix));
+        near(gas_, Gas.batchVerified(Sets.size(quorum(id)), owners), 30_000 + 500 * uint256(owners));
+        vm.prank(model);
+        market.acknowledge(id);
+        measure(string.concat("acknowledge", suffix));
+        claim(id, dataOwner(1));
+        measure(string.concat("claim: data owner", suffix));
+        claim(id, model);
+        measure(string.concat("claim: owner", suffix));
+    }
+
+    /// @dev The reference that comes last opens Upload.
+    function testGasReferenceLast() public {
+        uint256 id = started(verified(TRUST, EQUAL), IDataMarket.Phase.Register);
+        joinMany(id, 12);
+        commitReference(id);
+        measure("commitReference: opens Upload");
     }
 
     /// @dev First, second and last of a series: the first pays for new words, the last for closing the phase.

@@ -61,9 +61,27 @@ contract InvariantsTest is Test {
             IDataMarket.SessionView memory v = _h.sessionOf(id);
             ok(v.acceptedOwners & ~v.sets[2] == 0, "accepted is in U");
             ok(v.sets[2] & ~v.sets[1] == 0, "U is delivered");
-            ok(v.sets[1] & ~v.sets[0] == 0, "delivered is in V");
+            ok(v.sets[1] & ~(v.sets[0] | _h.referenceOf(id)) == 0, "delivered is in V");
             ok(v.silentOwners & ~v.sets[2] == 0, "only members of U forfeit");
             ok(Sets.size(v.namedProvers) <= 1, "at most t named");
+        }
+    }
+
+    /// @dev Payouts together are at most the reward, nobody registered later has one, and nobody has one without a
+    /// session that ended well.
+    function invariantPayoutsAreInTheReward() public view {
+        for (uint256 id = 1; id <= _h.sessions(); ++id) {
+            IDataMarket.SessionView memory v = _h.sessionOf(id);
+            uint256 sum;
+            uint256 paid;
+            for (uint16 i = 0; i <= 255; ++i) {
+                uint256 payout = _h.payoutOf(id, i);
+                sum += payout;
+                if (payout != 0) paid |= uint256(1) << i;
+            }
+            ok(sum <= _h.rewardOf(id), "reward");
+            ok(paid & ~(v.sets[2] & Sets.full(v.registered)) == 0, "only valid data owners are paid");
+            ok(sum == 0 || v.phase == IDataMarket.Phase.Finished, "finished");
         }
     }
 

@@ -17,9 +17,12 @@ from omninode.chain.market import Market
 from omninode.chain.registry import Registry
 from omninode.chain.wallet import Wallet
 from protocols.errors import LocalProtocolError
+from protocols.selection import scores
 from protocols.sessions import events as ev
-from protocols.sessions.params import Beacon, Mode, Phase, Rule, SessionParams
+from protocols.sessions.params import REFERENCE, Beacon, Bitmap, Mode, Payout, Phase, Rule, SessionParams
 from protocols.sessions.view import SessionView
+from protocols.wire import eip712
+from protocols.wire.context import Context
 from tests.integration.chain_support import ALICE, BOB, ETHER, FUND, needs_anvil, running_queue
 
 pytestmark = needs_anvil
@@ -31,6 +34,10 @@ PARAMS = SessionParams(
     min_accepted=3, public_sums=False, reward=ETHER, prover_fee=ETHER // 100, deposit=ETHER // 10, gas_price_cap=10**9,
     whitelist_root=bytes(32), register_blocks=15, upload_blocks=20, settle_blocks=25,
 )  # fmt: skip
+
+VERIFIED = replace(
+    PARAMS, mode=Mode.VERIFIED, group_size=1, groups=3, rule=Rule.TRUST, payout=Payout.CONTRIBUTION, score_cap=1000
+)
 
 
 @dataclass
@@ -147,11 +154,68 @@ async def _check_events(w: World, session: int, committee: tuple[ev.ProverInfo, 
     assert names[0] == "SessionCreated" and names.count("Registered") == 3 and "CommitteeDrawn" in names
 
 
+async def test_a_verified_session_from_creation_to_the_payouts() -> None:
+    async with world() as w:
+        await stake_provers(w)
+        session = await w.market.create_session(VERIFIED)
+        assert await w.market.params(session) == VERIFIED
+        await w.chain.mine(w.client)
+        await w.market.transact("poke", session)
+        await w.market.transact("commitReference", session, (b"\3" * 32,))
+        await _each(w, OWNERS, "register", session, b"\1" * 32, b"\5" * 32, (), value=VERIFIED.deposit)
+        await _each(w, OWNERS, "commitUpload", session, b"\6" * 32)
+        provers = {p.address: p for p in (Wallet(bytes([0x10 + n]) * 32) for n in range(5))}
+        committee = [provers[info.address] for info in await w.market.committee(session)]
+        valid = 0b111 | 1 << REFERENCE
+        await _each(w, committee, "postBitmap", session, Bitmap.DELIVERED, valid)
+        await w.chain.mine(w.client)
+        await w.market.transact("poke", session)
+        await _each(w, committee, "postBitmap", session, Bitmap.VALID, valid)
+        view = await _fold(w, session)
+        assert (
+            view.phase is Phase.BATCH
+            and view.sets[Bitmap.VALID] == valid
+            and view.upload_roots[REFERENCE] == b"\3" * 32
+        )
+        assert view.groups == [[0], [1], [2]] and Beacon.GROUPS not in view.beacons
+
+        phi = [70, 5000, 30]
+        values = tuple(score | 1 << 128 for score in phi)
+        digest = eip712.batch_digest(Context(w.chain.chain_id, w.market.address, session), valid, 7, values, b"\7" * 32)
+        signatures = [wallet.sign_digest(digest) for wallet in committee[:4]]
+        await w.market.transact("postBatch", session, (7, values, b"\7" * 32, 0b1111, signatures))
+        assert await w.market.payout_of(session, 0) == 0, "not before the end"
+        await w.market.transact("acknowledge", session)
+        view = await _fold(w, session)
+        assert view.phase is Phase.FINISHED and view.scores == values
+        assert view.batch is not None and view.batch.accepted == view.batch.passed == view.batch.selected == 7
+        payouts = scores.payouts(VERIFIED.reward, scores.weights(phi, [1, 1, 1], VERIFIED.score_cap))
+        assert [await w.market.payout_of(session, k) for k in range(3)] == payouts
+        for member, payout in zip(view.members, payouts or (), strict=True):
+            assert await w.market.owed(session, member.address) >= payout + VERIFIED.deposit
+        assert await w.market.payout_of(session, REFERENCE) == 0
+
+
+async def _each(w: World, wallets: list[Wallet], call: str, session: int, *args: object, value: int = 0) -> None:
+    for wallet in wallets:
+        async with w.as_(wallet) as market:
+            await market.transact(call, session, args, value)
+
+
+async def _fold(w: World, session: int) -> SessionView:
+    view = SessionView(session)
+    for event in await w.market.session_events(session):
+        view.apply(event)
+    return view
+
+
 async def test_what_the_contract_refuses_has_a_name() -> None:
     async with world() as w:
         with pytest.raises(TransactionFailed, match="BadCommittee") as caught:
             await w.market.create_session(replace(PARAMS, committee=4))
         assert caught.value.error == "BadCommittee" and caught.value.error_args == (4, 1)
+        with pytest.raises(TransactionFailed, match="BadScoreCap") as caught:
+            await w.market.create_session(replace(VERIFIED, score_cap=0))
         with pytest.raises(TransactionFailed, match="UnknownSession"):
             await w.market.transact("poke", 77)
         receipt = await w.market.transact("poke", 77, expected_noop={"UnknownSession"})

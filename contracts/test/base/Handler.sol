@@ -3,11 +3,11 @@ pragma solidity ^0.8.28;
 
 import {IDataMarket} from "../../src/IDataMarket.sol";
 import {Sets} from "../../src/Sets.sol";
-import {MarketBase} from "./MarketBase.sol";
+import {VerifiedBase} from "./VerifiedBase.sol";
 
-/// @dev What the fuzzer may do: several sessions at once, honest steps in which some take part and some do not, time,
+/// @dev What the fuzzer may do: several sessions of both modes at once, honest steps in which some take part and some do not, time,
 /// faults, claims at any moment, and calls in the wrong phase. It keeps its own account of what each claim paid.
-contract Handler is MarketBase {
+contract Handler is VerifiedBase {
     uint256 public claims; // wei paid out
     uint256 public burnedDeposits;
     bool public paidTwice;
@@ -34,8 +34,10 @@ contract Handler is MarketBase {
     function open(uint256 seed) public {
         vm.roll(height);
         if (market.sessionCount() >= 3 || registry.drawableCount() < 5) return;
-        IDataMarket.Params memory p = terms();
-        p.rule = uint8(seed % 3);
+        bool single = (seed >> 240) % 2 == 0;
+        IDataMarket.Params memory p =
+            single ? verified(uint8((seed >> 248) % 5), uint8((seed >> 252) % 2)) : terms();
+        if (!single) p.rule = uint8(seed % 3);
         p.reward = uint128(1 + (seed >> 8) % 1 ether);
         p.proverFee = uint128((seed >> 80) % 0.1 ether);
         p.deposit = uint128((seed >> 160) % 0.1 ether);
@@ -75,20 +77,39 @@ contract Handler is MarketBase {
         if (seed % 3 != 0) members = type(uint256).max; // mostly everybody
         IDataMarket.Phase now_ = phase(id);
         if (now_ == IDataMarket.Phase.Register || now_ == IDataMarket.Phase.Keys || now_ == IDataMarket.Phase.Upload) {
+            bool refers = now_ == IDataMarket.Phase.Register && usesReference(id) && !referenced[id];
+            if (refers && seed % 4 != 0) commitReference(id);
             for (uint256 i = 0; i < 12 && phase(id) == now_; ++i) {
                 if (Sets.has(members, i)) try this.personal(id, i) {} catch {}
             }
         } else if (kindOf(now_) < 3) {
             for (uint256 seat = 0; seat < 5 && phase(id) == now_; ++seat) {
-                uint256 bits = all(id) & (uint256(keccak256(abi.encode(members, seat))) | members | 0xf0f);
+                uint256 bits = (all(id) | refBit(id))
+                    & (uint256(keccak256(abi.encode(members, seat))) | members | 0xf0f | (seed & REF));
                 if (Sets.has(members, seat)) try this.postAs(id, seat, kindOf(now_), bits) {} catch {}
             }
         } else if (now_ == IDataMarket.Phase.Batch) {
+            if (market.params(id).mode == 1) return judge(id, members);
             uint256 passed = ready(id);
             postBatch(id, passed, zeros(passed));
         } else if (now_ < IDataMarket.Phase.Finished) {
             step(id);
         }
+    }
+
+    /// @dev Any accepted set that the contract takes, with any scores; mostly everybody that is valid.
+    function judge(uint256 id, uint256 members) private {
+        IDataMarket.Params memory p = market.params(id);
+        uint256 valid = view_(id).sets[2];
+        bool refuses = p.rule == TRUST ? valid & REF != 0 : p.rule != NONE;
+        uint256 accepted = valid & ~REF & (refuses ? members | 0x0f : type(uint256).max);
+        uint256[] memory values = scores(id, accepted);
+        bool compares = p.rule != NONE && p.rule != TRUST;
+        for (uint256 i = 0; i < values.length; ++i) {
+            uint256 random = uint256(keccak256(abi.encode(members, i)));
+            values[i] = word((random >> 240) % 1200, compares ? 1 + random % values.length : 1);
+        }
+        postBatch(id, accepted, values);
     }
 
     /// @dev A few steps in which everybody does what it should, so that runs reach the late phases.
@@ -139,10 +160,14 @@ contract Handler is MarketBase {
         uint256 id = pick(seed);
         if (phase(id) != IDataMarket.Phase.Delivered) return;
         address[] memory owners = market.dataOwnersOf(id);
-        index %= uint8(owners.length);
         seat %= 5;
-        bytes memory signature =
-            signAs(market.committeeOf(id)[seat], receiptStruct(id, owners[index], uploadRoot(index), seat));
+        address prover = market.committeeOf(id)[seat];
+        if (index > 200) {
+            market.postReceipt(id, 255, seat, signAs(prover, receiptStruct(id, model, referenceRoot(), seat)));
+            return;
+        }
+        index %= uint8(owners.length);
+        bytes memory signature = signAs(prover, receiptStruct(id, owners[index], uploadRoot(index), seat));
         market.postReceipt(id, index, seat, signature);
     }
 
@@ -151,7 +176,7 @@ contract Handler is MarketBase {
         IDataMarket.SessionView memory v = view_(id);
         if (v.phase < IDataMarket.Phase.Batch) return;
         uint256 before = v.silentOwners;
-        attest(id, seed % 2 == 0 ? 0 : 1 << (seat % 5), owners & v.sets[2]);
+        attest(id, seed % 2 == 0 ? 0 : 1 << (seat % 5), owners & v.sets[2] & ~REF);
         burnedDeposits += Sets.size(view_(id).silentOwners & ~before) * market.params(id).deposit;
     }
 
@@ -207,7 +232,8 @@ contract Handler is MarketBase {
 
     function nonsense(uint256 seed, uint256 bits) public {
         uint256 id = pick(seed);
-        if (seed % 4 == 0) market.commitUpload(id, bytes32(bits));
+        if (seed % 5 == 4) market.commitReference(id, bytes32(bits));
+        else if (seed % 4 == 0) market.commitUpload(id, bytes32(bits));
         else if (seed % 4 == 1) market.postBitmap(id, uint8(bits), bits);
         else if (seed % 4 == 2) market.postGroups(id, new uint16[](bits % 20));
         else market.postBatch(id, bits, new uint256[](0), 0, bits, new bytes[](0));
@@ -231,6 +257,19 @@ contract Handler is MarketBase {
         for (uint256 i = 0; i < who.length; ++i) {
             total += market.owed(id, who[i]);
         }
+    }
+
+    function payoutOf(uint256 id, uint16 index) public view returns (uint256) {
+        return market.payoutOf(id, index);
+    }
+
+    function rewardOf(uint256 id) public view returns (uint256) {
+        return market.params(id).reward;
+    }
+
+    /// @dev The reference's bit, if the owner has committed one.
+    function referenceOf(uint256 id) public view returns (uint256) {
+        return refBit(id);
     }
 
     function sessionOf(uint256 id) public view returns (IDataMarket.SessionView memory) {

@@ -185,7 +185,7 @@ abstract contract MarketBase is Test {
         }
     }
 
-    function step(uint256 id) internal {
+    function step(uint256 id) internal virtual {
         IDataMarket.Phase now_ = phase(id);
         if (now_ == IDataMarket.Phase.Register) {
             joinMany(id, uint256(market.params(id).groups) * market.params(id).groupSize);
@@ -291,13 +291,13 @@ abstract contract MarketBase is Test {
         return new uint256[](count * (count == 0 ? 0 : count - 1) / 2);
     }
 
-    function header(uint256 id, uint256 passed, uint256[] memory distances)
+    function header(uint256 id, uint256 passed, uint256[] memory values)
         internal
         view
         returns (IDataMarket.BatchHeader memory)
     {
         return IDataMarket.BatchHeader(
-            view_(id).sets[2], passed, keccak256(abi.encodePacked(distances)), keccak256("digest")
+            view_(id).sets[2], passed, keccak256(abi.encodePacked(values)), keccak256("digest")
         );
     }
 
@@ -306,10 +306,10 @@ abstract contract MarketBase is Test {
         return Sets.full(p.committee - p.threshold);
     }
 
-    function postBatch(uint256 id, uint256 passed, uint256[] memory distances) internal {
-        bytes32 hash = batchStruct(id, header(id, passed, distances));
+    function postBatch(uint256 id, uint256 passed, uint256[] memory values) internal {
+        bytes32 hash = batchStruct(id, header(id, passed, values));
         bytes[] memory sigs = signatures(id, hash, quorum(id));
-        market.postBatch(id, passed, distances, keccak256("digest"), quorum(id), sigs);
+        market.postBatch(id, passed, values, keccak256("digest"), quorum(id), sigs);
     }
 
     /// @dev Signed by the lowest n - t members that are not named, now or before.
