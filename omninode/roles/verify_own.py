@@ -12,8 +12,9 @@ from omninode.roles.machine import Machine
 from omninode.roles.outcome import bits
 from omninode.roles.owner_model import MODEL_KEY
 from omninode.roles.verify_entry import BadEntry
+from omninode.roles.verify_feed import genuine
 from omninode.roles.verify_public import Findings, Public
-from omninode.roles.verify_transcript import Replay, Source, genuine
+from omninode.roles.verify_transcript import Replay, Source
 from omninode.store.shelf import FOLDER, DiskShelf
 from protocols.sessions import machines
 from protocols.sessions.owner import OwnerMachine

@@ -12,21 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from omninode.chain.wallet import recover
 from omninode.errors import StoreError
 from omninode.roles.directory import peer_of
 from omninode.roles.events_codec import unpack_events
 from omninode.roles.machine import Machine
 from omninode.roles.verify_entry import BadEntry, Input
+from omninode.roles.verify_feed import chain_entry, decode, heading, step, try_again, update
 from omninode.roles.verify_history import History, Kept
 from omninode.roles.verify_links import Links
 from omninode.store.transcript import Entry, Transcript
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions.events import ChainEvent
-from protocols.wire import codec, eip712
 from protocols.wire.context import Context
 from protocols.wire.messages import Announcement, Message, Opening, OutputShare
 
@@ -92,7 +89,7 @@ class Replay:
             payload, digest = self._source.payload(entry.seq)
         except StoreError as error:
             raise BadEntry(entry.seq, entry.kind, "damaged", error.problem) from None
-        return Input(entry, payload, *_heading(entry.kind, payload)), digest
+        return Input(entry, payload, *heading(entry.kind, payload)), digest
 
     def _limits(self) -> list[int]:
         """For every entry the lowest block to which a later reorganisation went back: what is above did not last."""
@@ -112,22 +109,22 @@ class Replay:
                 self._roll_back(item)
                 return []
             case "chain":
-                block, events = _decoded(item)
+                block, events = chain_entry(item)
                 if block <= limit:
                     self._history.check(item, block, events)
-                effects = _step(item, lambda: [effect for event in events for effect in machine.chain(event)])
+                effects = step(item, lambda: [effect for event in events for effect in machine.chain(event)])
                 for event in events if block <= limit else ():
                     self._history.check_ours(item, event, machine.view)
             case "tick":
                 block = int.from_bytes(item.payload, "big")
-                effects = _step(item, lambda: machine.tick(int.from_bytes(item.payload, "big")))
+                effects = step(item, lambda: machine.tick(int.from_bytes(item.payload, "big")))
                 if not effects:
                     raise item.bad("idle-tick", "nothing follows from it, so it was never written")
             case "update":
-                effects = _step(item, lambda: _update(machine, item.payload))
+                effects = step(item, lambda: update(machine, item.payload))
             case "message":
                 message = self._message(item)
-                effects = _step(item, lambda: machine.receive(message))
+                effects = step(item, lambda: machine.receive(message))
             case _:
                 raise item.bad("unknown-kind")
         self._kept.note(item.entry.seq, block)
@@ -135,7 +132,7 @@ class Replay:
 
     def _message(self, item: Input) -> Message:
         try:
-            message = _decode(self.machine, item.payload, self._source.context)
+            message = decode(self.machine, item.payload, self._source.context)
         except RemoteProtocolError as error:
             raise item.bad(error.rule, error.detail or "it does not decode") from error
         match message:
@@ -155,9 +152,10 @@ class Replay:
         """What the machine says now against what this node recorded then."""
         for effect in effects:
             match effect:
-                case fx.Remember(key=key, value=value) if self._recorded.get(key) != value:
-                    what = "another value" if key in self._recorded else "nothing"
-                    raise item.bad("said-otherwise", f"the safety journal holds {what} for {key}")
+                case fx.Remember(key=key, value=value) if key in self._recorded or item.entry.link is not None:
+                    if self._recorded.get(key) != value:  # an earlier version may have recorded less
+                        what = "another value" if key in self._recorded else "nothing"
+                        raise item.bad("said-otherwise", f"the safety journal holds {what} for {key}")
                 case fx.Transact(call=call, args=args):
                     self._history.ask(item, call, args)
                 case fx.Blame(peer=peer, rule=rule, detail=detail):
@@ -181,67 +179,6 @@ class Replay:
                 case "tick":
                     machine.tick(int.from_bytes(again.payload, "big"))
                 case "update":
-                    _update(machine, again.payload)
+                    update(machine, again.payload)
                 case _:
-                    _try_again(machine, again.payload, self._source.context)
-
-
-def genuine(context: Context, message: Announcement) -> bool:
-    """Whether the sender's wallet signed this announcement."""
-    unsigned = Announcement(
-        message.sender, message.seq, message.peer_key, message.addrs, message.enc_key, message.mask_key,
-        message.self_hash, b"",
-    )  # fmt: skip
-    try:
-        return recover(eip712.announcement_digest(context, unsigned), message.signature) == message.sender
-    except ValueError:
-        return False
-
-
-def _step(item: Input, step: Callable[[], list[fx.Effect]]) -> list[fx.Effect]:
-    """Raises BadEntry for whatever the machine makes of a damaged input."""
-    try:
-        return step()
-    except RemoteProtocolError as error:
-        raise item.bad(error.rule, error.detail) from error
-    except Exception as error:
-        raise item.bad("refused", f"{type(error).__name__}: {error}") from error
-
-
-def _decode(machine: Machine, payload: bytes, context: Context) -> Message:
-    view = machine.view
-    limits = codec.limits_for(view.p) if view.params is not None else codec.Limits.generous()
-    return codec.decode(payload, context, limits)
-
-
-def _update(machine: Machine, payload: bytes) -> list[fx.Effect]:
-    values = np.frombuffer(payload, dtype="<i8").astype(np.int64)
-    effects: list[fx.Effect] = machine.update_ready(values)  # type: ignore[attr-defined]
-    return effects
-
-
-def _try_again(machine: Machine, payload: bytes, context: Context) -> None:
-    try:
-        machine.receive(_decode(machine, payload, context))
-    except RemoteProtocolError:
-        return
-
-
-def _heading(kind: str, payload: bytes) -> tuple[str, str]:
-    """What an entry is called: its kind, for messages their type and sender (hex), as far as they can be read."""
-    if kind != "message":
-        return kind, ""
-    try:
-        return codec.peek(payload)[3], codec.peek_sender(payload).hex()
-    except RemoteProtocolError:
-        return kind, ""
-
-
-def _decoded(item: Input) -> tuple[int, list[ChainEvent]]:
-    try:
-        block, events = unpack_events(item.payload)
-    except Exception as error:  # whatever damaged bytes do to a decoder that is only fed with our own journal
-        raise item.bad("malformed", f"{type(error).__name__}: {error}") from None
-    if not isinstance(block, int) or not all(isinstance(event, ChainEvent) for event in events):
-        raise item.bad("malformed", "no events of one block")
-    return block, events
+                    try_again(machine, again.payload, self._source.context)

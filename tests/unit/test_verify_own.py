@@ -238,6 +238,18 @@ async def test_a_journal_of_an_earlier_version_is_said_to_be_one(prover: Part) -
     assert "of an earlier version and not linked" in detail(found, JOURNAL)
 
 
+async def test_an_earlier_version_recorded_no_sum(tmp_path: Path, played: Session) -> None:
+    part = Part(tmp_path, played, played.owner, "model_owner")
+    part.kept.execute("DELETE FROM safety WHERE key LIKE 'model_owner/output/%'")
+    found, _ = await part.check()
+    assert "the safety journal holds nothing for output/" in detail(found, JOURNAL)
+    part.kept.write([{**row, "link": None} for row in part.kept.rows()])
+    part.kept.unseal()
+    part.kept.execute("UPDATE sessions SET entries = NULL, link = NULL")
+    found, _ = await part.check()
+    assert all(results(found).values())
+
+
 async def test_a_session_that_is_not_over_may_have_more_to_come(prover: Part, played: Session) -> None:
     """The node has the batch, but not yet the blocks after it, and has noted no end."""
     rows = prover.kept.rows()
