@@ -77,8 +77,7 @@ class ModelOwner:
         reason = "no root set is held out here"
         for attempt in range(REFERENCE_TRIES if self.model.has_root_set else 0):
             try:
-                document = await self._document_of(view.p)
-                return await self.model.reference(view.p, document)
+                return await self.model.reference(await self._document_of(view.p))
             except (TrainingFailed, BlobError, ValueError, OSError) as error:
                 reason = str(error)
                 services.log.warning("reference_failed", session=session, reason=reason, attempt=attempt)
@@ -119,7 +118,8 @@ class ModelOwner:
     async def create_session(self, overrides: dict[str, Any]) -> dict[str, Any]:
         """Escrow and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         async with self._creating:
-            params = await self._params(overrides)
+            document = await self._document()
+            params = self._params(overrides, document)
             market = self._services.market
             escrow = await market.required_escrow(params)
             balance = await market.client.balance(self._services.wallet.address)
@@ -127,15 +127,23 @@ class ModelOwner:
                 raise RefusedError(
                     f"the wallet holds {balance} wei, the session needs {escrow} and gas", "send ether to the wallet"
                 )
+            if params.uses_reference:
+                await self._prepare_reference(document)
             session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
         return {"session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound}
 
-    async def _params(self, overrides: dict[str, Any]) -> SessionParams:
+    async def _prepare_reference(self, document: SessionDocument) -> None:
+        """Before there is a session that would have to wait for it. Raises RefusedError."""
+        try:
+            await self.model.reference(document)
+        except (TrainingFailed, ValueError) as error:
+            raise RefusedError(f"the reference update cannot be made: {error}", "look at the owner's data") from error
+
+    def _params(self, overrides: dict[str, Any], document: SessionDocument) -> SessionParams:
         """What the session will be. Raises UsageError, or RefusedError where its numbers do not go together."""
         services = self._services
-        document = await self._document()
         params = terms(services.config.model_owner, overrides, document, services.wallet.address, services.net.peer_key)
         try:
             check_params(params)

@@ -55,6 +55,7 @@ class OwnerModel:
         self.state: ModelState | None = None
         self.ready = trio.Event()
         self._data: owner_data.OwnerData
+        self._references: dict[bytes, NDArray[np.int64]] = {}  # by digest of the document; the last one only
 
     @property
     def preset(self) -> Preset:
@@ -99,13 +100,20 @@ class OwnerModel:
         """Whether a reference update can be made here. Only once ``ready``."""
         return self._data.root is not None
 
-    async def reference(self, params: SessionParams, document: SessionDocument) -> NDArray[np.int64]:
-        """The reference update of a session, (d,) integers of norm B. Raises TrainingFailed or what reading raises."""
+    async def reference(self, document: SessionDocument) -> NDArray[np.int64]:
+        """The reference update of a session, (d,) integers of norm B. Raises TrainingFailed or what reading raises.
+
+        It is made before its session is created, and kept: no queue for a training slot can make it late.
+        """
         assert self._data.root is not None
-        weights = await trio.to_thread.run_sync(self._services.blobs.read, document.weights)
-        (result,) = await self._services.trainer.run([reference_job(document, weights, self._data.root)])
-        assert result.update is not None
-        return reference_update(result.update, params.bound, params.frac_bits)
+        digest = document.digest()
+        if digest not in self._references:
+            weights = await trio.to_thread.run_sync(self._services.blobs.read, document.weights)
+            (result,) = await self._services.trainer.run([reference_job(document, weights, self._data.root)])
+            assert result.update is not None
+            made = reference_update(result.update, document.bound, document.frac_bits)
+            self._references = {digest: made}
+        return self._references[digest]
 
     async def apply(self, session: int, params: SessionParams, document: SessionDocument, opened: Output) -> None:
         """W := adapt(W + total / count). Does nothing where this session is in the weights already."""
