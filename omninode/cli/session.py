@@ -143,6 +143,7 @@ def verify(
     """Check again what can be checked of a settled session; exit code 1 if anything is wrong."""
     from omninode.cli.common import ask, print_json
     from omninode.cli.tables import print_table
+    from omninode.config_values import format_wei
     from omninode.errors import Exit
 
     answer = ask(config, "session_verify", timeout, session=session)
@@ -155,6 +156,9 @@ def verify(
             typer.echo(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}{detail}")
         if owners := answer.get("data_owners"):
             typer.echo("")
+            for owner in owners:
+                if isinstance(owner.get("paid"), int):
+                    owner["paid"] = format_wei(owner["paid"])
             columns = [name for name in VERIFIED_COLUMNS if any(name in owner for owner in owners)]
             print_table(columns, [[owner.get(name) for name in columns] for owner in owners])
     if not all(check["ok"] for check in checks):

@@ -39,9 +39,16 @@ def check_verified(found: Findings, public: Public) -> None:
     if batch is None:
         return
     found.add("batch accepts who the chain says", batch["passed"] == view.batch.accepted)
+    if not referenced(view) and view.p.rule not in DISTANCE_RULES:
+        nothing = public.context.bind("decoded-verified", _word(view.sets[Bitmap.VALID]), _word(batch["passed"]), b"")
+        found.add("digest is that of a batch for which nothing was opened", batch["digest"] == nothing)
     found.add("scores on chain are those of the batch", tuple(batch["values"]) == view.scores)
     problem = _scores(view, batch["values"], len(accepted))
     found.add("scores are within range", not problem, problem or f"{len(view.scores)} scores")
+
+
+def _word(bitmap: int) -> bytes:
+    return bitmap.to_bytes(32, "big")
 
 
 def _counts(view: SessionView, accepted: int, valid: int) -> tuple[bool, str]:

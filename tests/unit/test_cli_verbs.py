@@ -278,7 +278,7 @@ def test_verify_prints_a_line_per_update_of_a_verified_session(run: Run, monkeyp
     assert lines[2].split() == [
         "index", "address", "delivered", "valid", "accepted", "product", "score", "copies", "paid", "why",
     ]  # fmt: skip
-    assert lines[3].split() == ["0", OWNER, "yes", "yes", "yes", "5", "5", "1", "10", "-"]
+    assert lines[3].split() == ["0", OWNER, "yes", "yes", "yes", "5", "5", "1", "10", "wei", "-"]
     assert lines[4].split() == ["255", OWNER, "yes", "no", "-", "-", "-", "-", "-", "proof", "failed"]
 
 

@@ -111,6 +111,15 @@ def test_without_a_reference_trust_is_none_and_pay_is_equal() -> None:
     assert {row["paid"] for row in rows[:-1]} == {session.params.reward // 6}
 
 
+def test_where_nothing_is_opened_anybody_knows_the_digest() -> None:
+    public = public_of(Session(17, **PLAIN).run())
+    found = Findings()
+    check_public(found, public)
+    assert NOTHING in [check["name"] for check in found.checks if check["ok"]]
+    assert public.batch is not None
+    assert NOTHING in failed(replace(public, batch={**public.batch, "digest": bytes(32)}))
+
+
 # -- lies -------------------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +171,7 @@ def scores_of(change: Callable[[int], int]) -> Change:
 HASH, SIGNED = "batch hash on chain is that of the batch posted", "batch is signed by n - t of the committee"
 RANGE, PAID = "scores are within range", "payouts on chain are those recomputed"
 SHORT, SCORES = "every data owner has or can claim its payout and deposit", "scores on chain are those of the batch"
+NOTHING = "digest is that of a batch for which nothing was opened"
 SETS = {kind: f"set {kind.name.lower()} follows from the bitmaps" for kind in Bitmap}
 VALID, COUNT = "accepted data owners are valid", "as many are accepted as the rule says"
 LIES: dict[str, tuple[Change, set[str]]] = {
@@ -170,7 +180,7 @@ LIES: dict[str, tuple[Change, set[str]]] = {
     "valid": (set_bits(Bitmap.VALID, 4), {SETS[Bitmap.VALID], HASH, SIGNED, VALID}),
     "reference": (
         set_bits(Bitmap.VALID, 1 << REFERENCE),
-        {SETS[Bitmap.VALID], HASH, SIGNED, RANGE, PAID},
+        {SETS[Bitmap.VALID], HASH, SIGNED, RANGE, PAID, NOTHING},
     ),
     "bitmap": (
         with_view(lambda view: view.bitmaps.__setitem__(Bitmap.VALID, dict.fromkeys(range(5), 1))),
