@@ -81,7 +81,7 @@ install_python() {
 # Compiled once here, so that 18 daemons do not all compile the same at their first start.
 warm_kernels() {
   NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$PWD/.cache/numba}" .venv/bin/python -c \
-    'import protocols.gram.exact, protocols.gram.projections, protocols.secagg.kernels'
+    'import protocols.sessions.machines, protocols.gram.exact, protocols.gram.projections, protocols.secagg.kernels'
 }
 
 install_node() { (cd contracts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); }
