@@ -16,7 +16,7 @@ import {SessionMachine} from "./SessionMachine.sol";
 import {Sets} from "./Sets.sol";
 import {Signatures} from "./Signatures.sol";
 import {Terms} from "./Terms.sol";
-import {Account, MODE_VERIFIED, REFERENCE_BIT, Session} from "./Types.sol";
+import {Account, MODE_VERIFIED, REFERENCE, REFERENCE_BIT, Session} from "./Types.sol";
 import {Verified} from "./Verified.sol";
 
 /// @title The market: sessions in which data owners improve a model for an owner that they do not trust.
@@ -148,7 +148,8 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         (Session storage s, uint256 units) = _begin(id, expected);
         uint8 seat = s.accounts[msg.sender].seat;
         if (seat == 0) revert NotInCommittee(msg.sender);
-        Sets.requireWithin(bits & ~(s.uploads & REFERENCE_BIT), s.registered);
+        uint256 owners = Sets.has(bits, REFERENCE) ? bits & ~(s.uploads & REFERENCE_BIT) : bits;
+        Sets.requireWithin(owners, s.registered);
         uint256 posted = _posted(s, kind);
         if (Sets.has(posted, --seat)) revert BitmapTwice(kind, seat);
         if (kind == 1) bits |= s.bitmaps[1][seat]; // bits that receipts have proved

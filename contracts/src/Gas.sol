@@ -31,8 +31,9 @@ library Gas {
     uint256 internal constant MOST_CLOSES = 13; // phases after creation
     // Mode verified.
     uint256 internal constant OPEN_UPLOAD = 25_000; // registration closed: its set fixed, on top of CLOSE
-    uint256 internal constant SCORES = 60_000; // a batch with scores, on top of BATCH
-    uint256 internal constant SCORE = 12_500; // per score
+    uint256 internal constant BATCH_VERIFIED = 96_000;
+    uint256 internal constant SCORES = 53_000; // a batch with scores
+    uint256 internal constant SCORE = 12_700; // per score
     uint256 internal constant MOST_CLOSES_VERIFIED = 9;
 
     function fix(uint256 n) internal pure returns (uint256) {
@@ -58,11 +59,12 @@ library Gas {
         returns (uint256)
     {
         if (terms.mode == MODE_VERIFIED) return batchVerified(signatures, count);
-        return batch(signatures, count, owners, terms.rule == RULE_M_KRUM ? uint256(terms.mKrum) * (owners / terms.groupSize) : 0);
+        uint256 picks = terms.rule == RULE_M_KRUM ? uint256(terms.mKrum) * (owners / terms.groupSize) : 0;
+        return batch(signatures, count, owners, picks);
     }
 
     function batchVerified(uint256 signatures, uint256 scores) internal pure returns (uint256) {
-        return BATCH + signatures * SIGNATURE + (scores == 0 ? 0 : SCORES + scores * SCORE);
+        return BATCH_VERIFIED + signatures * SIGNATURE + (scores == 0 ? 0 : SCORES + scores * SCORE);
     }
 
     /// @dev An upper bound of all units that one session can be asked to pay back: every call of every participant, a
