@@ -17,6 +17,10 @@ from omninode.learning import data as local_data
 from omninode.learning.presets import Preset
 from omninode.learning.reference import ROOT_SAMPLES
 
+UPLOAD_BLOCKS = 60
+"""Of a cluster's sessions: after a pause every node's worker has to import torch first, all of them on one machine. The
+phase ends as soon as everybody has uploaded."""
+
 
 def write_data(files: Path, samples: local_data.Samples, preset: Preset, seed: int, owners: int, root: int = 0) -> None:
     """Split IID and write owner.npz, test.npz, pooled.npz and data-owner-NN.npz into ``files``.
@@ -71,7 +75,10 @@ def lay_out(
     files = root / "data"
     write_data(files, local_data.load_digits(), DIGITS, seed, owners, root=ROOT_SAMPLES)
     size = 3
-    session = {"seed": seed, "data_owners": owners, "groups": max(1, owners // size), "group_size": size}
+    session = {
+        "seed": seed, "data_owners": owners, "groups": max(1, owners // size), "group_size": size,
+        "upload_blocks": UPLOAD_BLOCKS,
+    }  # fmt: skip
     plans = plan(files, DIGITS, owners, provers, session)
     cluster = LocalCluster(root, plans, attached=False)
     addresses = cluster.create_wallets()
