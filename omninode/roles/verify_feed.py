@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from omninode.chain.wallet import recover
+from omninode.errors import StoreError
 from omninode.roles.events_codec import unpack_events
 from omninode.roles.machine import Machine
 from omninode.roles.verify_entry import Input
@@ -31,9 +32,14 @@ def genuine(context: Context, message: Announcement) -> bool:
 
 
 def step(item: Input, feed: Callable[[], list[fx.Effect]]) -> list[fx.Effect]:
-    """What follows from an entry. Raises BadEntry for whatever the machine makes of a damaged one."""
+    """What follows from an entry. Raises BadEntry for whatever the machine makes of a damaged one.
+
+    A full disk (the machine's shelf) is a StoreError, and no fault of the entry.
+    """
     try:
         return feed()
+    except StoreError:
+        raise
     except RemoteProtocolError as error:
         raise item.bad(error.rule, error.detail) from error
     except Exception as error:

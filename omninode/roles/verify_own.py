@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ async def check_own(found: Findings, services: Services, public: Public) -> dict
     states = await trio.to_thread.run_sync(services.store.sessions)
     state = next((state for session, of, state in states if (session, of) == (view.session, role)), None)
     events = await services.market.session_events(view.session)
-    shelf = DiskShelf(services.data_dir / FOLDER / f"verify-{view.session}")
+    shelf = DiskShelf(services.data_dir / FOLDER / f"verify-{view.session}-{os.urandom(4).hex()}")
     source = Source(
         services.context(view.session), transcript, partial(services.store.payload, view.session, role),
         lambda: _machine(services, view, role, transcript, shelf), events, services.wallet.address,

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from omninode.errors import StoreError
 from omninode.roles import verify_own, verify_scores
 from omninode.roles.events_codec import unpack_events
 from omninode.roles.owner_model import MODEL_KEY
 from omninode.roles.verify_public import Findings, Public
 from omninode.store.db import Store
-from omninode.store.shelf import FOLDER
+from omninode.store.shelf import FOLDER, DiskShelf
 from protocols.fields import goldilocks as gl
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import REFERENCE, Phase
@@ -160,6 +161,15 @@ async def test_a_lie_that_was_none_then_is_named(prover: Part, played: Session) 
     assert not all(results(found).values())
     named = detail(found, NOTED) if NOTED in results(found) else detail(found, JOURNAL)
     assert named.startswith(f"entry {seq} (opening from 0x{message.sender.hex()})"), named
+
+
+async def test_a_full_disk_is_no_bad_entry(prover: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: DiskShelf, name: str, data: bytes) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(DiskShelf, "put", full)
+    with pytest.raises(StoreError, match="full"):
+        await prover.check()
 
 
 async def test_another_digest_on_the_chain(prover: Part, played: Session) -> None:
