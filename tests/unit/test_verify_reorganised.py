@@ -164,3 +164,30 @@ async def test_an_honest_transcript_holds(tmp_path: Path, changes: dict[str, obj
     bad = kept.first_bad()
     assert bad is not None  # blocks come twice
     assert bad.seq >= back["seq"]
+
+
+@pytest.mark.parametrize("changes", [GROUPED, VERIFIED], ids=["grouped", "verified"])
+async def test_a_node_that_was_killed_has_an_honest_transcript(tmp_path: Path, changes: dict[str, object]) -> None:
+    """It reads the chain again from the creation, and hears some messages twice."""
+    session = Session(8, **changes).run()  # type: ignore[arg-type]
+    node = session.committee()[2]
+    place = place_of(node, Phase.VALID, 2)
+    first = Daemon(tmp_path, node)
+    async with first.running():
+        await first.idle()
+        for kind, payload in node.journal[: place + 1]:
+            await first.feed(kind, payload)
+    again = Daemon(tmp_path, node)
+    async with again.running():
+        await again.idle()
+        for block, events in first.blocks:
+            await again.push(block, events)
+        for kind, payload in node.journal[place:]:
+            if kind != "chain" or payload[0].block > first.blocks[-1][0]:
+                await again.feed(kind, payload)
+        entries = again.store.inputs(7, "prover")
+    assert len(entries) == len(node.journal)
+    kept = Kept(tmp_path, node, "prover", 7, [e for _, events in again.blocks for e in events])
+    replay = kept.replay()
+    assert replay.machine.status() == node.machine.status()
+    assert (replay.links.linked, replay.links.sealed) == (len(entries), 3)
