@@ -22,14 +22,17 @@ class Consistency:
     """off: data owners whose piece for us, though committed, is not on the others' polynomial (we rebuild it).
 
     verdicts: by data owner, where there are enough openings to say anything; None before we judge.  closed: we have
-    voted, published pieces change nothing any more.
+    voted, published pieces change nothing any more.  patient: who was not judged when half of the time was over still
+    can be (mode verified).
     """
 
     desk: Desk
     uploads: UploadDesk[Any]
+    patient: bool = False
     off: set[int] = field(default_factory=set)
     verdicts: dict[int, Verdict] | None = None
     closed: bool = False
+    _heard: int = 0  # openings when we last judged
     _ours: set[int] = field(default_factory=set)  # checked, and on it
     _opened: dict[int, dict[int, int]] = field(default_factory=dict)  # point -> data owner -> value
     _published: dict[tuple[int, int], bool] = field(default_factory=dict)  # (data owner, point) -> opened what it holds
@@ -76,7 +79,9 @@ class Consistency:
             return effects
         if self.desk.point not in self._opened:
             effects += self._open()
-        if self.verdicts is None and len(self._opened) == self.desk.n:
+        heard = len(self._opened)
+        more = self.patient and self.verdicts is not None and bool(self.undecided) and heard > self._heard
+        if more or (self.verdicts is None and heard == self.desk.n):
             effects += self._judge()
         return effects
 
@@ -103,16 +108,22 @@ class Consistency:
         message = Opening(desk.identity.address, LABEL, bitmap(owners), gl.to_bytes(gl.vector(values)))
         return [Remember("query-beacon", desk.view.beacons[Beacon.QUERY]), *desk.broadcast(message)]
 
+    @property
+    def undecided(self) -> list[int]:
+        """Delivered, and not judged yet."""
+        return [k for k in self.desk.members(Bitmap.DELIVERED) if k not in (self.verdicts or {})]
+
     def _judge(self) -> list[Effect]:
-        desk = self.desk
-        verdicts = {k: self._verdict(k) for k in desk.members(Bitmap.DELIVERED)}
-        self.verdicts = {k: verdict for k, verdict in verdicts.items() if verdict is not None}
-        ours = self._opened[desk.point]
-        self.off = {k for k, verdict in self.verdicts.items() if desk.point in verdict.outliers}
-        bad = {k for k, verdict in self.verdicts.items() if verdict.status == Status.INCONSISTENT and k in ours}
-        counts = ("openings", len(self._opened)), ("owners", len(verdicts)), ("judged", len(self.verdicts))
+        desk, ours, self._heard = self.desk, self._opened[self.desk.point], len(self._opened)
+        found = {k: self._verdict(k) for k in self.undecided}
+        fresh = {k: verdict for k, verdict in found.items() if verdict is not None}
+        self.verdicts = (self.verdicts or {}) | fresh
+        off = {k for k, verdict in fresh.items() if desk.point in verdict.outliers}
+        bad = {k for k, verdict in fresh.items() if verdict.status == Status.INCONSISTENT and k in ours}
+        self.off |= off
+        counts = ("openings", len(self._opened)), ("owners", len(found)), ("judged", len(fresh))
         effects: list[Effect] = [Note("consistency_judged", counts)]
-        for k in sorted(self.off | bad):  # nobody honest is ever seen so: nothing of anybody honest is published
+        for k in sorted(off | bad):  # nobody honest is ever seen so: nothing of anybody honest is published
             effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k))
             self._published[k, desk.point] = True
         return effects

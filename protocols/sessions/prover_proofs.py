@@ -63,7 +63,7 @@ class Proofs:
         desk, effects = self.desk, list[Effect]()
         if self.consistency.verdicts is None or desk.view.phase < Phase.VALID:
             return effects
-        if desk.point not in self._opened and desk.view.phase == Phase.VALID and not self.consistency.closed:
+        if not self.consistency.undecided:
             effects += self._open()
         seen = (self.consistency.spoken, len(self._opened))
         if seen != self._seen:
@@ -76,10 +76,15 @@ class Proofs:
         """How many provers have opened their shares of verifier messages."""
         return len(self._opened)
 
+    def tick(self, block: int) -> list[Effect]:
+        """Open without those of whom consistency still says nothing when three quarters of the time are over."""
+        late = self.desk.view.phase == Phase.VALID and block >= self.desk.share_of_window(3, 4)
+        return self._open() if late and self.consistency.verdicts is not None else []
+
     @property
     def waiting(self) -> bool:
         """Whether a proof is neither accepted nor refused yet."""
-        return any(k not in self.outcome for k in self._wanted())
+        return bool(self.consistency.undecided) or any(k not in self.outcome for k in self._wanted())
 
     def refused(self, index: int) -> bool:
         """Whether this proof failed, or could not be decoded by now."""
@@ -91,8 +96,10 @@ class Proofs:
         return [k for k in fine if self.consistency.in_doubt(k)]
 
     def _open(self) -> list[Effect]:
-        """One data owner after the other: only verifier messages stay in memory."""
+        """Once, before we vote. One data owner after the other: only verifier messages stay in memory."""
         desk, params = self.desk, self.pieces.params
+        if desk.point in self._opened or desk.view.phase != Phase.VALID or self.consistency.closed:
+            return []
         querier = Querier(params, query_rand(params, desk.context, desk.view.beacons[Beacon.QUERY]))
         mine = [k for k in self._wanted() if k in self.uploads.held and k not in self.consistency.off]
         opened = {k: self._share(querier, self.uploads.held[k]) for k in mine}

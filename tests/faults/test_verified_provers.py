@@ -108,6 +108,31 @@ def test_a_prover_dies_in_the_middle_of_an_opening(label: str) -> None:
     assert session.assert_exact().count == 6 and session.market.named == 0
 
 
+@pytest.mark.parametrize("label", LABELS)
+def test_openings_that_come_blocks_later(label: str) -> None:
+    """Half of the time is over when the combinations come; nobody is left out for that."""
+    session = verified(410, settle_blocks=40)
+    session.run_until(Phase.REGISTER)
+    held: list[tuple[int, Node, fx.Effect]] = []
+
+    def hold(node: Node, effects: Effects) -> Effects:
+        late = [e for e in effects if opened(e, label)]
+        held.extend((session.market.block + 9, node, e) for e in late)
+        return [e for e in effects if e not in late]
+
+    def release(session: Session) -> None:
+        due = [entry for entry in held if entry[0] <= session.market.block]
+        for entry in due:
+            held.remove(entry)
+            session.network.act(entry[1], [entry[2]])
+
+    session.on_block = release
+    for node in session.provers:
+        node.twist = hold
+    session.run()
+    assert session.assert_exact().count == 6 and session.market.named == 0
+
+
 # ------------------------------------------------------------------------------------------------------------ lies
 
 

@@ -66,6 +66,7 @@ class Judged:
     closed: bool = False
     waiting: bool = False
     spoken: int = 5
+    undecided: list[int] = field(default_factory=list)
 
     def fitting(self, index: int) -> set[int]:
         return self.fit.get(index, {1, 2, 3, 4, 5})
