@@ -183,6 +183,36 @@ def test_proofs_of_bad_dealers_do_not_matter() -> None:
     assert [e.args for e in kit.vote.progress() if isinstance(e, fx.Transact)] == [(int(Bitmap.VALID), 0)]
 
 
+def test_who_is_not_judged_yet_is_waited_for() -> None:
+    """Our proofs are opened once for all: not before everybody is judged, or three quarters of the time are over."""
+    fine = Judged({0: Verdict(Status.CONSISTENT)}, undecided=[1])
+    kit = Kit(fine)
+    good = verifier_shares(kit.desk)
+    assert [kit.say(x, {0: good[x], 1: good[x]}) for x in (2, 3, 4, 5)] == [[], [], [], []]
+    assert kit.proofs.outcome == {0: True} and kit.vote.progress() == [] and kit.proofs.tick(62) == []
+    fine.verdicts, fine.undecided = both(), []
+    assert len([e for e in kit.proofs.progress() if isinstance(e, fx.Send)]) == 4
+    assert kit.proofs.tick(63) == [] and kit.proofs.progress() == []
+    late = Kit(Judged({0: Verdict(Status.CONSISTENT)}, undecided=[1]))
+    assert len([e for e in late.proofs.tick(63) if isinstance(e, fx.Send)]) == 4
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_consistency_judges_again_when_more_comes(patient: bool) -> None:
+    made, infos = desk(Phase.VALID, 1)
+    made.view.apply(ev.SetFixed(7, 4, Bitmap.DELIVERED, 1))
+    uploads = type("Nothing", (), {"held": {}, "pieces": None})
+    consistency = Consistency(made, cast(Any, uploads), patient)
+    values = {x: share(gl.vector([5]), 1, range(1, 6), bytes(32))[x - 1] for x in range(1, 6)}
+    consistency.progress()
+    assert consistency.tick(59) and consistency.verdicts == {} and consistency.undecided == [0]
+    for x in (2, 3, 4):
+        consistency.receive(Opening(infos[x - 1].address, "consistency", 1, gl.to_bytes(values[x])))
+        consistency.progress()
+    assert consistency.verdicts == ({0: Verdict(Status.CONSISTENT)} if patient else {})
+    assert consistency.fitting(0) == {2, 3, 4} and consistency.spoken == 4
+
+
 def test_bad_openings_of_proofs_change_nothing() -> None:
     kit = Kit(Judged(both()))
     good = verifier_shares(kit.desk)
