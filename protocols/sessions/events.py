@@ -83,6 +83,19 @@ class BitmapPosted(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class OpeningsPosted(ChainEvent):
+    """Phase VALID, once per prover: its combinations for the consistency check, where everybody sees the same ones.
+
+    prover: committee index.  present: bitmap of the uploaders that it holds pieces of.  values: 8 bytes for each,
+    little-endian, ascending; not checked by the contract but for their number.
+    """
+
+    prover: int
+    present: int
+    values: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SetFixed(ChainEvent):
     kind: Bitmap
     bits: int

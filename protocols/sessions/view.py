@@ -38,6 +38,7 @@ class SessionView:
     share_roots: dict[int, bytes] = field(default_factory=dict)
     upload_roots: dict[int, bytes] = field(default_factory=dict)
     bitmaps: dict[Bitmap, dict[int, int]] = field(default_factory=dict)
+    openings: dict[int, ev.OpeningsPosted] = field(default_factory=dict)
     sets: dict[Bitmap, int] = field(default_factory=dict)
     batch: ev.BatchFinal | None = None
     scores: tuple[int, ...] = ()
@@ -77,6 +78,8 @@ class SessionView:
                 self.upload_roots[index] = root
             case ev.BitmapPosted(kind=kind, prover=prover, bits=bits):
                 self.bitmaps.setdefault(kind, {})[prover] = bits
+            case ev.OpeningsPosted(prover=prover):
+                self.openings.setdefault(prover, event)
             case ev.SetFixed(kind=kind, bits=bits):
                 self.sets[kind] = bits
             case ev.ReferenceCommitted(root=root):
