@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 DECODE_INLINE = 64 << 10  # bytes; larger messages are decoded in a thread
 ANNOUNCE_AGAIN_S = 6.0
-LINGER_BLOCKS = 5  # blocks after the end in which the claim may still be on its way
+LINGER_BLOCKS = 5  # blocks after the end in which a claim or an attestation may still be on its way
 
 
 class SessionDriver:
@@ -306,7 +306,8 @@ class SessionDriver:
         if self.machine.view.phase not in (Phase.FINISHED, Phase.ABORTED):
             return
         self._ended_at = self._ended_at or block
-        landed = self._busy == 0 or block > self._ended_at + LINGER_BLOCKS
+        settled = self._busy == 0 and not getattr(self.machine, "pending", False)
+        landed = settled or block > self._ended_at + LINGER_BLOCKS
         if landed and self._working == 0 and block > self._ended_at:
             self._over.set()
 

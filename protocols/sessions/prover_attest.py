@@ -53,6 +53,12 @@ class Attestations:
         self._signed.setdefault(named, {})[point] = message.signature
         return []
 
+    @property
+    def pending(self) -> bool:
+        """Whether we have stated something that is not on chain yet."""
+        view = self.desk.view
+        return any(named[0] & ~view.named_provers or named[1] & ~view.silent_owners for named in self._own)
+
     def progress(self) -> list[Effect]:
         """State what our record shows; post what n - t state."""
         desk = self.desk
@@ -85,7 +91,7 @@ class Attestations:
         if named in self._own:
             return []
         self._own[named] = None
-        self._turns[named] = Turn(desk, "attestation")
+        self._turns[named] = Turn(desk, "attestation", named[0])
         signature = desk.identity.sign(attestation_digest(desk.context, *named))
         self._signed.setdefault(named, {})[desk.point] = signature
         return desk.broadcast(AttestationSignature(desk.identity.address, *named, signature))

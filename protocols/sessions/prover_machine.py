@@ -88,6 +88,11 @@ class CommitteeMachine:
             effects += part.tick(block)
         return effects + self._progress() if effects else []
 
+    @property
+    def pending(self) -> bool:
+        """Whether something is left to do after the end: an attestation is taken then, too."""
+        return self._attestations.pending
+
     def status(self) -> dict[str, Any]:
         """Where we stand, for people: plain values, no secrets."""
         desk, batch = self._desk, self._batch.own

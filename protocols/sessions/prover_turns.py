@@ -13,16 +13,20 @@ STEP = 2
 
 @dataclass
 class Turn:
-    """One transaction that any prover may send once it has a quorum of signatures. what: unique name of it."""
+    """One transaction that any prover may send once it has a quorum of signatures. what: unique name of it.
+
+    passed_over: bitmap over the committee: these have no turn (liars would not post what names them).
+    """
 
     desk: Desk
     what: str
+    passed_over: int = 0
     _since: int | None = None
     _sent: bool = False
 
     def now(self, transaction: Transact) -> list[Effect]:
         """There is a quorum: the first in turn posts."""
-        return self._send(transaction) if self.desk.rank == 0 else []
+        return self._send(transaction) if self._rank == 0 else []
 
     def tick(self, block: int, transaction: Transact) -> list[Effect]:
         """There still is a quorum and nothing on chain. The first tick starts the clock, with a note."""
@@ -31,7 +35,14 @@ class Turn:
         if self._since is None:
             self._since = block
             return [Note("quorum", (("of", self.what), ("block", block)))]
-        return self._send(transaction) if block >= self._since + STEP * self.desk.rank else []
+        return self._send(transaction) if block >= self._since + STEP * self._rank else []
+
+    @property
+    def _rank(self) -> int:
+        """Our place among those that have a turn."""
+        desk = self.desk
+        before = [(desk.view.session + place) % desk.n for place in range(desk.rank)]
+        return sum(not self.passed_over >> index & 1 for index in before)
 
     def _send(self, transaction: Transact) -> list[Effect]:
         if self._sent:

@@ -7,7 +7,9 @@ import pytest
 from omninode.demo.catalogue import ATTACKS, plan
 from omninode.demo.loot import Pocket
 from omninode.demo.orders import Order
-from protocols.sessions.params import Payout, Rule
+from protocols.sessions.params import Payout, Phase, Rule
+from protocols.wire.messages import AttestationSignature
+from tests.simulation.attacks import swallow
 from tests.simulation.siege import Siege
 
 
@@ -56,3 +58,27 @@ def test_equal_pay_under_trust_pays_whoever_proved() -> None:
     (line,) = played(("sign-flip",), payout=Payout.EQUAL).play()
     assert line.ok, line.problems
     assert (line.rejected, line.paid) == ("3 of 3 against reference", "3 of 3")
+
+
+def test_a_liar_whose_turn_is_first_is_named_before_the_session_is_over() -> None:
+    siege = played(("lie-products",))
+    liar = siege.parts.seat
+    assert liar == siege.context.session % 5  # rank 0: it would post first whatever is to be posted
+    siege.run_until(Phase.OUTPUT)
+    while siege.market.phase == Phase.OUTPUT:
+        siege.step()
+    assert siege.market.named == 1 << liar
+
+
+def test_a_prover_has_something_left_to_do_until_its_statement_is_on_chain() -> None:
+    siege = played(("lie-products",))
+    siege.play()
+    assert not any(getattr(node.machine, "pending", None) for node in siege.committee())
+    siege = played(("lie-products",))
+    liar = siege.run_until(Phase.REGISTER).committee()[siege.parts.seat]
+    honest = [node for node in siege.committee() if node is not liar]
+    for node in honest[:2]:
+        node.twist = swallow(AttestationSignature)  # nobody hears n - t say the same
+    siege.run()
+    assert siege.market.phase == Phase.FINISHED and not siege.market.named
+    assert all(getattr(node.machine, "pending", None) for node in honest)
