@@ -6,9 +6,11 @@ directory names a session and a kind of misbehaviour (``orders.Order``).
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ import numpy as np
 from omninode.demo.hostile_data_owner import HostileDataOwner
 from omninode.demo.hostile_grouped import BadDataOwner
 from omninode.demo.hostile_prover import HostileProver
-from omninode.demo.loot import LOOT, Folder
+from omninode.demo.loot import LOOT, REWIND, Folder
 from omninode.demo.orders import order_of
 from omninode.learning import data as local_data
 from omninode.learning import poison
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from omninode.roles.sessions import Role
     from protocols.sessions.events import ChainEvent
     from protocols.sessions.view import SessionView
+
+
+REWOUND = ("weights", "bound", "accuracy")
+"""What a rewound model has of the state that it goes back to."""
 
 
 def die() -> None:
@@ -102,6 +108,20 @@ def _model_owner(services: Services) -> Role:
     loot = Folder(services.data_dir.parent.parent / LOOT)
 
     class Hostile(ModelOwner):
+        async def create_session(self, overrides: dict[str, Any]) -> dict[str, Any]:
+            """With a mark in the loot: every session but the first begins with the model as the first one left it."""
+            if loot.get(REWIND) is not None:
+                self._rewind()
+            return await super().create_session(overrides)
+
+        def _rewind(self) -> None:
+            state, kept = self.model.require(), loot.get("model")
+            if kept is not None:
+                first = json.loads(kept)
+                self.model.state = replace(state, **first)
+            elif state.applied:
+                loot.put("model", json.dumps({name: getattr(state, name) for name in REWOUND}).encode())
+
         def machine(self, *args: Any) -> Machine:
             """The real machine: its class matters to the role. It ends with a phase, or shows its reference."""
             machine: Any = super().machine(*args)

@@ -30,6 +30,11 @@ class HostileProver:
     def view(self) -> SessionView:
         return self._inner.view
 
+    @property
+    def pending(self) -> bool:
+        """As of the machine inside."""
+        return bool(getattr(self._inner, "pending", False))
+
     def chain(self, event: ChainEvent) -> list[fx.Effect]:
         effects, order = self._inner.chain(event), self.order
         if order.kind == "crash" and isinstance(event, PhaseChanged) and event.phase.name == order.phase:

@@ -13,6 +13,9 @@ from protocols.wire.messages import Upload
 LOOT = "loot"
 """Folder of a run, beside nodes/, that all attackers see."""
 
+REWIND = "rewind"
+"""Mark for the model owner: all attacked sessions start from the same model."""
+
 
 class Loot(Protocol):
     """A place that all colluders see."""

@@ -16,7 +16,7 @@ from omninode.demo.attacks import ATTACKED
 from omninode.demo.baseline import Baseline
 from omninode.demo.cast import LEAST_OWNERS, Cast, cast
 from omninode.demo.catalogue import ATTACKS, HOSTILE, Plan, Who, chosen, plan
-from omninode.demo.loot import LOOT, Folder
+from omninode.demo.loot import LOOT, REWIND, Folder
 from omninode.demo.options import DemoOptions
 from omninode.demo.orders import Order, order_fault
 from omninode.demo.siege_table import print_siege
@@ -68,6 +68,9 @@ class Siege(demo.Play):
         super().__init__(*args)
         self._plan = sessions_of(self.options)
         self._casts: dict[int, Cast] = {}
+        self._loot = Folder(self.stage.root / LOOT)
+        if sum(map(bool, self._plan)) > 1:
+            self._loot.put(REWIND, b"")
         self._by_prover: dict[int, bytes] = {}  # session -> wallet of the prover that attacks
         self._market: Market
         self._owners = [plan.name for plan in self.stage.plans if plan.role == "data_owner"]
@@ -194,8 +197,7 @@ class Siege(demo.Play):
         refused = await trio.to_thread.run_sync(refusals, self.cluster.nodes)
         trainer = Trainer(self.stage.root / "slots-baseline", linger_s=30)
         owner_dir = self.cluster.node(OWNER).directory
-        loot = Folder(self.stage.root / LOOT)
-        base = Baseline(self.stage.preset, owner_dir, self.stage.test, loot, trainer)
+        base = Baseline(self.stage.preset, owner_dir, self.stage.test, self._loot, trainer)
         lines = []
         for number, attacks in enumerate(self._plan, 1):
             if not attacks:
