@@ -11,7 +11,7 @@ import pytest
 import structlog
 import trio
 
-from omninode.errors import SafetyError
+from omninode.errors import SafetyError, StoreError
 from omninode.net.errors import PeerRefused, PeerUnreachable
 from omninode.observe.events import EventLog
 from omninode.roles.driver import SessionDriver
@@ -209,6 +209,28 @@ async def test_another_value_in_the_safety_journal_stops_the_node(tmp_path: Path
     driver.push_block(4, EVENTS)
     with trio.fail_after(5), pytest.RaisesGroup(pytest.RaisesExc(SafetyError, match="safety"), flatten_subgroups=True):
         await driver.run()
+
+
+@pytest.mark.parametrize("where", ["machine", "journal"])
+async def test_a_disk_that_is_full_ends_the_session_at_once(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a peer's message met it: machine and journal may disagree now, and nothing more may be said."""
+    net = FakeNet()
+    made = services(tmp_path, net)
+
+    def full(*_: object) -> list[fx.Effect]:
+        raise StoreError("the disk that holds x is full")
+
+    driver = SessionDriver("data_owner", CONTEXT, made, EchoMachine)
+    driver.push_block(4, EVENTS)
+    with trio.fail_after(5), pytest.RaisesGroup(pytest.RaisesExc(StoreError, match="full"), flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            await settle(lambda: bool(net.sent))
+            monkeypatch.setattr(*((EchoMachine, "receive") if where == "machine" else (made.store, "append")), full)
+            with pytest.raises(StoreError):
+                await driver.on_message(b"\xb2" * 32, complaint(1))
 
 
 async def test_a_reorganisation_takes_back_blocks_and_keeps_messages(tmp_path: Path) -> None:
