@@ -15,6 +15,7 @@ from protocols.sharing.consistency import Status, Verdict, check, combine_share,
 from protocols.wire.messages import Opening, ShareOpening
 
 LABEL = "consistency"
+CLAIMS = "outliers"
 
 
 @dataclass
@@ -22,13 +23,18 @@ class Consistency:
     """off: data owners whose piece for us, though committed, is not on the others' polynomial (we rebuild it).
 
     verdicts: by data owner, where there are enough openings to say anything; None before we judge.  closed: we have
-    voted, published pieces change nothing any more.  patient: who was not judged when half of the time was over still
-    can be (mode verified).
+    voted, published pieces change nothing any more.
+
+    thorough (mode verified): who was not judged when half of the time was over still can be; and provers tell each
+    other whom they see off ("outliers"). t + 1 who see us off hold an honest one, who never does so with an honest data
+    owner: then, and when we see it ourselves, we publish our piece, and never else. So liars that show two faces to
+    different provers cannot keep a data owner in U whose pieces are on two polynomials: t + 1 honest ones on one of
+    them would make each honest one on the other publish; fewer are not enough to ever open anything there.
     """
 
     desk: Desk
     uploads: UploadDesk[Any]
-    patient: bool = False
+    thorough: bool = False
     off: set[int] = field(default_factory=set)
     verdicts: dict[int, Verdict] | None = None
     closed: bool = False
@@ -36,6 +42,7 @@ class Consistency:
     _ours: set[int] = field(default_factory=set)  # checked, and on it
     _opened: dict[int, dict[int, int]] = field(default_factory=dict)  # point -> data owner -> value
     _published: dict[tuple[int, int], bool] = field(default_factory=dict)  # (data owner, point) -> opened what it holds
+    _claims: dict[int, dict[int, set[int]]] = field(default_factory=dict)  # data owner -> sender -> whom it sees off
 
     # -- messages ---------------------------------------------------------------------------------------------------
 
@@ -80,16 +87,18 @@ class Consistency:
         if self.desk.point not in self._opened:
             effects += self._open()
         heard = len(self._opened)
-        more = self.patient and self.verdicts is not None and bool(self.undecided) and heard > self._heard
+        more = self.thorough and self.verdicts is not None and bool(self.undecided) and heard > self._heard
         if more or (self.verdicts is None and heard == self.desk.n):
             effects += self._judge()
         return effects
 
     def tick(self, block: int) -> list[Effect]:
         """Judge with what is there when half of the time is over; later doubt our own pieces."""
-        if self.desk.view.phase == Phase.BATCH and block > self.desk.view.phase_block:
+        view = self.desk.view
+        served = self.thorough and view.phase == Phase.OUTPUT  # nothing had to be opened for the batch
+        if served or (view.phase == Phase.BATCH and block > view.phase_block):
             return self._give_up_ours()
-        if self.desk.view.phase != Phase.VALID or self.closed or self.desk.point not in self._opened:
+        if view.phase != Phase.VALID or self.closed or self.desk.point not in self._opened:
             return []
         if self.verdicts is None and block >= self.desk.share_of_window(1, 2):
             return self._judge()
@@ -123,10 +132,45 @@ class Consistency:
         self.off |= off
         counts = ("openings", len(self._opened)), ("owners", len(found)), ("judged", len(fresh))
         effects: list[Effect] = [Note("consistency_judged", counts)]
-        for k in sorted(off | bad):  # nobody honest is ever seen so: nothing of anybody honest is published
-            effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k))
-            self._published[k, desk.point] = True
+        effects += self._claim(fresh)
+        for k in sorted(off if self.thorough else off | bad):  # nobody honest is ever seen so
+            effects += self._publish(k)
         return effects
+
+    def claims(self, message: Opening) -> list[Effect]:
+        """Whom another prover sees off the polynomial: per data owner a bitmap of committee members."""
+        desk, point = self.desk, self.desk.prover(message)
+        desk.not_before(Phase.VALID, message)
+        owners = bits(message.present)
+        values = read_values(desk, message, len(owners))
+        if message.present & ~desk.view.sets[Bitmap.DELIVERED] or any(value >> desk.n for value in values.tolist()):
+            raise desk.refuse("wrong-set", message, "data owners that did not deliver, or no members of the committee")
+        for k, value in zip(owners, values.tolist(), strict=True):
+            self._claims.setdefault(k, {}).setdefault(point, {i + 1 for i in bits(value)})
+        return self._answer()
+
+    def _claim(self, fresh: dict[int, Verdict]) -> list[Effect]:
+        """Tell everybody whom we see off."""
+        off = {k: bitmap([x - 1 for x in verdict.outliers]) for k, verdict in fresh.items() if verdict.outliers}
+        if not self.thorough or not off:
+            return []
+        values = gl.to_bytes(gl.vector([off[k] for k in sorted(off)]))
+        return self.desk.broadcast(Opening(self.desk.identity.address, CLAIMS, bitmap(list(off)), values))
+
+    def _answer(self) -> list[Effect]:
+        """Publish what t + 1 others see off."""
+        desk, effects = self.desk, list[Effect]()
+        if desk.view.phase != Phase.VALID or self.closed:
+            return effects
+        for k in sorted(self._claims.keys() & self._opened.get(desk.point, {}).keys()):
+            against = sum(desk.point in seen for seen in self._claims[k].values())
+            if against > desk.t and (k, desk.point) not in self._published:
+                effects += self._publish(k)
+        return effects
+
+    def _publish(self, index: int) -> list[Effect]:
+        self._published[index, self.desk.point] = True
+        return self.desk.broadcast(self.uploads.held[index].opening(self.desk.identity.address, index))
 
     def _values(self, index: int) -> dict[int, int]:
         return {point: opened[index] for point, opened in self._opened.items() if index in opened}
@@ -185,18 +229,20 @@ class Consistency:
     def _give_up_ours(self) -> list[Effect]:
         """A block into the batch phase: pieces that the others' openings do not vouch for are rebuilt as well.
 
-        Unless nobody can help: 2t + 1 openings with ours, no more and all alike, are all that there are if t provers
-        hold no piece and t others say nothing. Every honest holder spoke, so they are on one polynomial, and so are we.
+        Unless nobody can help: 2t + 1 openings with ours are all that agree if t provers hold no piece and t others lie
+        or say nothing. Without claims (see ``thorough``) all that there are must be alike.
         """
         doubtful = self._opened.get(self.desk.point, {}).keys() - self._ours - self.off
         doubtful &= set(self.desk.members(Bitmap.VALID))
-        alike = {k for k in doubtful if self._alike(k)}
+        alike = {k for k in doubtful if self._good_enough(k)}
         self._ours |= alike
         self.off |= doubtful - alike
         notes = {"pieces_doubted": doubtful - alike, "pieces_trusted": alike}
         return [Note(name, (("data_owners", tuple(sorted(found))),)) for name, found in notes.items() if found]
 
-    def _alike(self, index: int) -> bool:
+    def _good_enough(self, index: int) -> bool:
+        if self.thorough:
+            return self.desk.point in self.fitting(index)
         values, t = self._values(index), self.desk.t
         shares = {x: gl.vector([y]) for x, y in values.items()}
         return settled(shares, t, max(len(values), 2 * t + 1)) is not None

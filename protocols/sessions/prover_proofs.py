@@ -48,10 +48,11 @@ class Proofs:
         """Another prover's shares. Its first word counts; late ones only tell whether it lies."""
         desk, point = self.desk, self.desk.prover(message)
         desk.not_before(Phase.VALID, message)
-        owners, length = bits(message.present), self.pieces.params.verifier_length
-        values = read_values(desk, message, len(owners) * length)
         if message.present & ~desk.view.sets[Bitmap.DELIVERED]:
             raise desk.refuse("wrong-set", message, "proofs of data owners that did not deliver")
+        owners = bits(message.present)
+        length = self.pieces.params.verifier_length if owners else 0
+        values = read_values(desk, message, len(owners) * length)
         opened = {k: values[i * length : (i + 1) * length] for i, k in enumerate(owners)}
         known = self._opened.setdefault(point, opened)
         if known.keys() != opened.keys() or any((known[k] != opened[k]).any() for k in opened):
@@ -97,15 +98,19 @@ class Proofs:
 
     def _open(self) -> list[Effect]:
         """Once, before we vote. One data owner after the other: only verifier messages stay in memory."""
-        desk, params = self.desk, self.pieces.params
+        desk = self.desk
         if desk.point in self._opened or desk.view.phase != Phase.VALID or self.consistency.closed:
             return []
-        querier = Querier(params, query_rand(params, desk.context, desk.view.beacons[Beacon.QUERY]))
         mine = [k for k in self._wanted() if k in self.uploads.held and k not in self.consistency.off]
-        opened = {k: self._share(querier, self.uploads.held[k]) for k in mine}
+        opened = self._shares(mine) if mine else {}  # where the bound cannot be proved there is no querier
         self._opened[desk.point] = opened
         values = b"".join(gl.to_bytes(share) for share in opened.values())
         return desk.broadcast(Opening(desk.identity.address, LABEL, bitmap(mine), values))
+
+    def _shares(self, mine: list[int]) -> dict[int, Vector]:
+        params, view = self.pieces.params, self.desk.view
+        querier = Querier(params, query_rand(params, self.desk.context, view.beacons[Beacon.QUERY]))
+        return {k: self._share(querier, self.uploads.held[k]) for k in mine}
 
     def _share(self, querier: Querier, piece: ProvedPiece) -> Vector:
         share, layout = piece.share, self.pieces.layout

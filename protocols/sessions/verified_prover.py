@@ -39,7 +39,7 @@ class VerifiedProverMachine(CommitteeMachine):
         desk, shelf = self._desk, MemoryShelf() if shelf is None else shelf
         pieces = ProvedPieces(desk, shelf)
         self._uploads: UploadDesk[ProvedPiece] = UploadDesk(desk, pieces)
-        self._consistency = Consistency(desk, self._uploads, patient=True)
+        self._consistency = Consistency(desk, self._uploads, thorough=True)
         self._proofs = Proofs(desk, self._uploads, pieces, self._consistency)
         self._vote = Vote(desk, self._consistency, self._proofs)
         self._rebuild = Rebuild(desk, self._uploads, self._consistency, self._setup, shelf)
@@ -93,6 +93,8 @@ class VerifiedProverMachine(CommitteeMachine):
         match message.label:
             case "consistency":
                 return self._consistency.receive(message)
+            case "outliers":
+                return self._consistency.claims(message)
             case "proofs":
                 return self._proofs.receive(message)
             case "products":

@@ -35,9 +35,9 @@ def verified(seed: int, **changes: object) -> Session:
     return Session(seed, mode=Mode.VERIFIED, **{"rule": Rule.TRUST, **changes})  # type: ignore[arg-type]
 
 
-def everywhere(session: Session) -> set[str]:
-    """Addresses that any prover but the twisted ones blamed, with the rule."""
-    return {f"{b.peer.hex()} {b.rule}" for p in session.committee() for b in p.blames}
+def everywhere(session: Session, but: Node | None = None) -> set[str]:
+    """Addresses that any prover but this one blamed, with the rule."""
+    return {f"{b.peer.hex()} {b.rule}" for p in session.committee() if p is not but for b in p.blames}
 
 
 def towards(victim: Node, lie: Twist) -> Twist:
@@ -382,6 +382,37 @@ def test_a_data_owner_and_a_prover_cannot_stop_the_session_together() -> None:
     assert trusting(session) == {1, 3, 4}
 
 
+@pytest.mark.parametrize("changes", RULES, ids=str)
+def test_a_lost_piece_and_a_lie_are_one_fault(changes: dict[str, object]) -> None:
+    """Three honest holders of five: they cannot vouch for each other without their own pieces, and need not."""
+    session = verified(24, settle_blocks=60, **changes)
+    on_registered(session, lambda: lost(session, 1, [2]))
+    session.committee()[0].twist = lie_in("consistency")
+    session.run(after=6)
+    assert session.assert_exact().count >= 4 and session.market.named == 0
+    assert 1 in session.in_set(Bitmap.VALID)
+    assert not any(isinstance(e, fx.Send) and isinstance(e.message, msg.ShareOpening)
+                   for p in session.committee()[1:] for e in p.effects)  # fmt: skip
+
+
+@pytest.mark.parametrize("victims", [[1], [1, 2, 3, 4]], ids=str)
+def test_claims_of_a_liar_make_nobody_publish(victims: list[int]) -> None:
+    """It says that it sees everybody off; t of them are not enough."""
+    session = verified(25, settle_blocks=60)
+    session.run_until(Phase.REGISTER)
+
+    def claim(node: Node, effects: Effects) -> Effects:
+        said = [e for e in effects if opened(e, "consistency") and isinstance(e, fx.Send)]
+        against = gl.to_bytes(gl.vector([sum(1 << v for v in victims)] * 6))
+        return effects + [fx.Send(e.to, msg.Opening(node.address, "outliers", 63, against)) for e in said]
+
+    session.committee()[0].twist = claim
+    session.run()
+    assert session.assert_exact().count == 6 and session.market.named == 0
+    sent = [e.message for p in session.committee() for e in p.effects if isinstance(e, fx.Send)]
+    assert not any(isinstance(message, msg.ShareOpening) for message in sent)
+
+
 # ------------------------------------------------------------------------------------------- whose fault is a piece
 
 
@@ -411,7 +442,7 @@ def test_a_published_piece_that_contradicts_its_opening_convicts_the_prover() ->
     liar.twist = publish
     session.run(after=6)
     assert session.assert_exact().count == 6 and session.market.named == 1
-    assert everywhere(session) == {f"{liar.address.hex()} wrong-opening"}
+    assert everywhere(session, liar) == {f"{liar.address.hex()} wrong-opening"}
 
 
 @pytest.mark.parametrize("settle_blocks", [25, 60])

@@ -197,20 +197,34 @@ def test_who_is_not_judged_yet_is_waited_for() -> None:
     assert len([e for e in late.proofs.tick(63) if isinstance(e, fx.Send)]) == 4
 
 
-@pytest.mark.parametrize("patient", [False, True])
-def test_consistency_judges_again_when_more_comes(patient: bool) -> None:
+@pytest.mark.parametrize("thorough", [False, True])
+def test_consistency_judges_again_when_more_comes(thorough: bool) -> None:
     made, infos = desk(Phase.VALID, 1)
     made.view.apply(ev.SetFixed(7, 4, Bitmap.DELIVERED, 1))
     uploads = type("Nothing", (), {"held": {}, "pieces": None})
-    consistency = Consistency(made, cast(Any, uploads), patient)
+    consistency = Consistency(made, cast(Any, uploads), thorough)
     values = {x: share(gl.vector([5]), 1, range(1, 6), bytes(32))[x - 1] for x in range(1, 6)}
     consistency.progress()
     assert consistency.tick(59) and consistency.verdicts == {} and consistency.undecided == [0]
     for x in (2, 3, 4):
         consistency.receive(Opening(infos[x - 1].address, "consistency", 1, gl.to_bytes(values[x])))
         consistency.progress()
-    assert consistency.verdicts == ({0: Verdict(Status.CONSISTENT)} if patient else {})
+    assert consistency.verdicts == ({0: Verdict(Status.CONSISTENT)} if thorough else {})
     assert consistency.fitting(0) == {2, 3, 4} and consistency.spoken == 4
+
+
+@pytest.mark.parametrize(("present", "values", "rule"), [
+    (2, gl.vector([1]), "wrong-set"), (1, gl.vector([1 << 5]), "wrong-set"), (1, gl.vector([1, 1]), "bad-values"),
+])  # fmt: skip
+def test_bad_claims_are_refused(present: int, values: Vector, rule: str) -> None:
+    made, infos = desk(Phase.VALID, 1)
+    made.view.apply(ev.SetFixed(7, 4, Bitmap.DELIVERED, 1))
+    uploads = type("Nothing", (), {"held": {}, "pieces": None})
+    consistency = Consistency(made, cast(Any, uploads), True)
+    with pytest.raises(RemoteProtocolError) as caught:
+        consistency.claims(Opening(infos[1].address, "outliers", present, gl.to_bytes(values)))
+    assert caught.value.rule == rule
+    assert consistency.claims(Opening(infos[1].address, "outliers", 1, gl.to_bytes(gl.vector([31])))) == []
 
 
 def test_bad_openings_of_proofs_change_nothing() -> None:
