@@ -24,7 +24,7 @@ def print_siege(console: Console, lines: Sequence[Line]) -> None:
                   box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fmt: skip
     table.add_column("attack", no_wrap=True)
     for column in ("by", "rejected", "paid", "named, slashed"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("accu-\nracy", "no\nattack", "no de-\nfence"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("as ex-\npected", no_wrap=True)
