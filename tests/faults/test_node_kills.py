@@ -115,8 +115,9 @@ async def test_all_provers_at_once(local_market: LocalMarket) -> None:
 
 
 async def test_verified_session(local_market: LocalMarket) -> None:
-    """In one session: the owner while data owners register and when the sum is due, a data owner before its upload,
-    one for good once it holds its receipts, and a prover among the proofs."""
+    """The owner while data owners register and when the sum is due, a data owner before its upload, one that stays away
+    once it holds its receipts, and a prover among the proofs: all in one session, and everybody is valid.
+    """
     early, gone, prover = "data-owner-02", "data-owner-05", "prover-2"
     async with local_market.watching() as watch:
         session = await watch.create(mode="verified", payout="contribution")
@@ -125,9 +126,9 @@ async def test_verified_session(local_market: LocalMarket) -> None:
         await watch.back(MODEL_OWNER)
         await watch.until(lambda: record.view.member_of(local_market.address(early)) is not None, f"{early} registers")
         watch.kill(early)
-        await watch.back(early)
         await watch.until_part(gone, session, lambda part: bool(part.get("may_leave")))
         watch.kill(gone)
+        await watch.back(early)
         await watch.phase(session, Phase.QUERY)
         watch.kill(prover)
         await watch.back(prover)
