@@ -145,7 +145,9 @@ class DataOwnerMachine:
         self._joined = True
         digest = self._core.keys.public.digest(self._core.context, self._core.address)
         args = (self._peer_key, digest, self._proof)
-        return [Train(), Transact("register", args, value=self.view.p.deposit, key="register")]
+        # After a reorganisation the same number can mean another session.
+        document = Remember("document", self.view.p.doc_digest)
+        return [document, Train(), Transact("register", args, value=self.view.p.deposit, key="register")]
 
     def _drawn(self) -> list[Effect]:
         self._refused = self._policy(self.view)

@@ -15,7 +15,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.sessions import events as ev
 from protocols.sessions.data_owner import Policy, accept_all
 from protocols.sessions.data_owner_outcome import verified_outcome
-from protocols.sessions.effects import Effect, Note, Train, Transact
+from protocols.sessions.effects import Effect, Note, Remember, Train, Transact
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import Phase
 from protocols.sessions.verified_upload import VerifiedUpload, upload_key_digest
@@ -117,7 +117,9 @@ class VerifiedDataOwnerMachine:
         self._joined = True
         digest = upload_key_digest(self._context, self._address, self._upload.enc_public)
         args = (self._peer_key, digest, self._proof)
-        return [Train(), Transact("register", args, value=self.view.p.deposit, key="register")]
+        # After a reorganisation the same number can mean another session.
+        document = Remember("document", self.view.p.doc_digest)
+        return [document, Train(), Transact("register", args, value=self.view.p.deposit, key="register")]
 
     def _ask_policy(self) -> list[Effect]:
         self._refused = self._policy(self.view)

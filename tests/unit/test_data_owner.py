@@ -85,6 +85,7 @@ def test_effects_of_a_quiet_session() -> None:
         effects = world.effects[k]
         assert len(of(effects, fx.Train)) == 1
         assert [(e.key, e.value) for e in effects if isinstance(e, fx.Remember)] == [
+            ("document", world.machines[k].view.p.doc_digest),
             ("V", (7).to_bytes(32, "big")),
             ("U", (7).to_bytes(32, "big")),
         ]
@@ -166,7 +167,8 @@ def test_only_members_of_v_upload_and_only_if_they_are_enough() -> None:
     world = World(5)
     world.to_upload({0, 1})
     assert not any("commitUpload" in done for done in world.transactions.values())
-    assert not any(of(effects, fx.Remember) for effects in world.effects.values())
+    remembered = {e.key for effects in world.effects.values() for e in of(effects, fx.Remember)}
+    assert remembered == {"document"}
     assert world.machines[0].status()["why"] == "too few of our group shared keys"
 
 

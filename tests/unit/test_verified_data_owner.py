@@ -67,8 +67,8 @@ def test_the_pieces_open_to_the_update_and_to_the_root_on_chain() -> None:
 
 def test_what_is_registered_binds_the_key_that_seals() -> None:
     made = uploaded()
-    train, register = made.effects[:2]
-    assert train == fx.Train()
+    document, train, register = made.effects[:3]
+    assert (document, train) == (fx.Remember("document", made.params.doc_digest), fx.Train())
     assert isinstance(register, fx.Transact) and register.value == made.params.deposit
     peer_key, digest, proof = register.args
     keys = {upload.enc_key for upload in made.uploads().values()}
@@ -78,7 +78,7 @@ def test_what_is_registered_binds_the_key_that_seals() -> None:
 
 def test_the_root_is_remembered_before_anything_leaves() -> None:
     made = uploaded()
-    effects = made.effects[2:]
+    effects = made.effects[3:]
     assert isinstance(effects[0], fx.Remember)
     assert effects[0].key.startswith("commitUpload/") and effects[0].value == root_of(made)
     assert effects[1] == fx.Transact("commitUpload", (root_of(made),), key="commitUpload")
