@@ -18,9 +18,10 @@ from protocols.wire.messages import Message, Opening, OutputShare, RebuildShare,
 class HostileProver:
     """A prover's machine with something changed on its way out.
 
-    "lie": one added to every value that it opens. "lie-LABEL": only under that label ("rebuild" and "output": to the
-    shares it gives). A liar never publishes the piece that would convict it. "withhold-output": the owner gets
-    nothing. "crash": ends with ``phase``, before anything of that phase is done. die: how.
+    "lie": one added to every value that it opens. "lie-LABEL": only under that label ("consistency": on chain;
+    "rebuild" and "output": to the shares it gives). A liar never publishes the piece that would convict it.
+    "withhold-output": the owner gets nothing. "crash": ends with ``phase``, before anything of that phase is done.
+    die: how.
     """
 
     def __init__(self, inner: Machine, address: bytes, orders: Orders, die: Callable[[], None]) -> None:
@@ -72,6 +73,10 @@ def _convicts(effect: fx.Effect) -> bool:
 
 def _lied(effect: fx.Effect, only: str) -> fx.Effect:
     """The effect with one added to all values, if it opens something under the label ``only`` ("": any opening)."""
+    if isinstance(effect, fx.Transact) and effect.call == "postOpenings" and only in ("", "consistency"):
+        present, values = effect.args
+        assert isinstance(values, bytes)
+        return replace(effect, args=(present, _plus_one(values)))
     if not isinstance(effect, fx.Send | fx.Reply):
         return effect
     match effect.message:

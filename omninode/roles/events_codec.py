@@ -15,8 +15,8 @@ _CLASSES: dict[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
         ev.SessionCreated, ev.PhaseChanged, ev.BeaconSet, ev.CommitteeDrawn, ev.Registered, ev.GroupsDrawn,
-        ev.ShareRootCommitted, ev.BitmapPosted, ev.SetFixed, ev.UploadCommitted, ev.ReferenceCommitted, ev.Scored,
-        ev.BatchFinal, ev.Attested, ev.SessionAborted, SessionParams, ev.ProverInfo,
+        ev.ShareRootCommitted, ev.BitmapPosted, ev.OpeningsPosted, ev.SetFixed, ev.UploadCommitted,
+        ev.ReferenceCommitted, ev.Scored, ev.BatchFinal, ev.Attested, ev.SessionAborted, SessionParams, ev.ProverInfo,
     )
 }  # fmt: skip
 _HINTS = {name: get_type_hints(cls) for name, cls in _CLASSES.items()}

@@ -54,6 +54,8 @@ class History:
         match call, args:
             case "postBitmap", (int(kind), int(bits)):
                 self._asked.setdefault((call, kind), []).append((item, bits))
+            case "postOpenings", (int(present), bytes(values)):
+                self._asked.setdefault((call, 0), []).append((item, present.to_bytes(32, "big") + values))
             case (("commitUpload" | "commitShares" | "commitReference"), (bytes(root),)):
                 self._asked.setdefault((call, 0), []).append((item, root))
 
@@ -78,6 +80,8 @@ class History:
         match event:
             case ev.BitmapPosted(kind=kind, prover=prover, bits=bits) if prover == seat:
                 return ("postBitmap", int(kind)), bits
+            case ev.OpeningsPosted(prover=prover, present=present, values=values) if prover == seat:
+                return ("postOpenings", 0), present.to_bytes(32, "big") + values
             case ev.ShareRootCommitted(index=of, root=root) if of == index:
                 return ("commitShares", 0), root
             case ev.UploadCommitted(index=of, root=root) if of == index and of != REFERENCE:

@@ -106,8 +106,6 @@ class ProverMachine(CommitteeMachine):
 
     def _opening(self, message: msg.Opening) -> list[Effect]:
         match message.label:
-            case "consistency":
-                return self._consistency.receive(message)
             case "projections":
                 return self._projections.receive(message)
             case "gram":

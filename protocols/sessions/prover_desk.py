@@ -58,6 +58,11 @@ class Desk:
         """How many of them may crash or lie."""
         return self.view.p.threshold
 
+    @property
+    def wallets(self) -> bytes:
+        """All addresses, in the order of the points: what is dealt in one committee is worth nothing in another."""
+        return b"".join(prover.address for prover in self.view.committee)
+
     def address(self, point: int) -> bytes:
         """Wallet of the prover at this evaluation point."""
         return self.view.committee[point - 1].address
@@ -107,6 +112,14 @@ class Desk:
         found = [m.index for m in self.view.members if self.view.in_set(kind, m.index)]
         verified = self.view.p.mode == Mode.VERIFIED
         return [*found, REFERENCE] if verified and self.view.in_set(kind, REFERENCE) else found
+
+    def label(self, what: str, *parts: bytes) -> bytes:
+        """Of a pseudo-random sharing, once U is fixed: another committee, grouping, set or update gets another one."""
+        view = self.view
+        groups = [bytes(group) for group in view.groups]
+        roots = [view.upload_roots[k] for k in self.members(Bitmap.VALID)]
+        valid, count = view.sets[Bitmap.VALID].to_bytes(32, "big"), bytes([len(groups)])
+        return self.context.bind(what, self.wallets, count, *groups, valid, *roots, *parts)
 
     @property
     def settling(self) -> bool:

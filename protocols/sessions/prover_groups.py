@@ -26,8 +26,8 @@ class GroupJudge:
 
     @property
     def done(self) -> bool:
-        """Whether every inner product is known."""
-        return self.products.done
+        """Whether every inner product is known, and our shares of all sums are here: n - t such provers can serve."""
+        return self.products.done and all(r in self.sums.sums for r in self.products.passed())
 
     def statement(self) -> Statement:
         """U, the groups that passed, the distances of their means, the digest of what was decoded."""
@@ -39,7 +39,7 @@ class GroupJudge:
 
     def output(self, selected: list[int]) -> tuple[Vector, tuple[int, ...]] | None:
         """Our share of the sum over these groups, and their opened squared norms; None if one is missing here."""
-        norms = {r: self.products.values[r, r] for r in self.products.passed()} if self.done else {}
+        norms = {r: self.products.values[r, r] for r in self.products.passed()} if self.products.done else {}
         if not selected or any(r not in self.sums.sums or r not in norms for r in selected):
             return None
         total = gl.lincomb([1] * len(selected), [self.sums.sums[r] for r in selected])

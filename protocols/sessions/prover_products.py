@@ -80,7 +80,7 @@ class Products:
         held = [r for r, passed in sorted(self.projections.outcome.items()) if passed and r in self.sums.sums]
         table = gram([self.sums.sums[r] for r in held])
         every = pairs(list(range(count)))
-        label = desk.context.bind("gram")
+        label = desk.label("gram")
         zeros = zero_share(self.setup.seeds(), desk.point, desk.n, desk.t, label, len(every))
         zero = dict(zip(every, zeros.tolist(), strict=True))
         opened = {(r, s): (int(table[held.index(r), held.index(s)]) + zero[r, s]) % gl.P for r, s in pairs(held)}

@@ -1,7 +1,7 @@
 """Mode verified: the proofs of those that are consistent, checked together. Each prover sees shares only.
 
-A prover opens its share of the verifier message of each data owner whose pieces are consistent in its own eyes. Shares
-count from provers only that are on the polynomial of the consistency check, in our eyes (``Consistency.fitting``).
+A prover opens its share of the verifier message of each data owner whose pieces are consistent. Shares count from
+provers only that are on the polynomial of the consistency check (``Consistency.fitting``).
 
 What t liars can do. All honest holders of an honest data owner's piece, 2t + 1 at least, fit and open the truth, so
 2t + 1 agree at every coordinate: with t + 1 honest ones among them nothing that comes later changes the message, and
@@ -42,7 +42,7 @@ class Proofs:
     consistency: Consistency
     outcome: dict[int, bool] = field(default_factory=dict)
     _opened: dict[int, dict[int, Vector]] = field(default_factory=dict)  # point -> index -> verifier message share
-    _seen: tuple[int, int] = (0, 0)  # openings of combinations and of proofs when we last decoded
+    _seen: int = 0  # openings when we last decoded
 
     def receive(self, message: Opening) -> list[Effect]:
         """Another prover's shares. Its first word counts; late ones only tell whether it lies."""
@@ -64,11 +64,9 @@ class Proofs:
         desk, effects = self.desk, list[Effect]()
         if self.consistency.verdicts is None or desk.view.phase < Phase.VALID:
             return effects
-        if not self.consistency.undecided:
-            effects += self._open()
-        seen = (self.consistency.spoken, len(self._opened))
-        if seen != self._seen:
-            self._seen = seen
+        effects += self._open()
+        if len(self._opened) != self._seen:
+            self._seen = len(self._opened)
             effects += self._decode()
         return effects
 
@@ -77,15 +75,10 @@ class Proofs:
         """How many provers have opened their shares of verifier messages."""
         return len(self._opened)
 
-    def tick(self, block: int) -> list[Effect]:
-        """Open without those of whom consistency still says nothing when three quarters of the time are over."""
-        late = self.desk.view.phase == Phase.VALID and block >= self.desk.share_of_window(3, 4)
-        return self._open() if late and self.consistency.verdicts is not None else []
-
     @property
     def waiting(self) -> bool:
         """Whether a proof is neither accepted nor refused yet."""
-        return bool(self.consistency.undecided) or any(k not in self.outcome for k in self._wanted())
+        return any(k not in self.outcome for k in self._wanted())
 
     def refused(self, index: int) -> bool:
         """Whether this proof failed, or could not be decoded by now."""
@@ -101,7 +94,7 @@ class Proofs:
         desk = self.desk
         if desk.point in self._opened or desk.view.phase != Phase.VALID or self.consistency.closed:
             return []
-        mine = [k for k in self._wanted() if k in self.uploads.held and k not in self.consistency.off]
+        mine = [k for k in self._wanted() if self.consistency.trusted(k)]
         opened = self._shares(mine) if mine else {}  # where the bound cannot be proved there is no querier
         self._opened[desk.point] = opened
         values = b"".join(gl.to_bytes(share) for share in opened.values())

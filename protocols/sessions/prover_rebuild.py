@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,9 @@ from protocols.sessions.setup import SeedSetup
 from protocols.sessions.shelf import MemoryShelf, Shelf, get_vector, put_vector
 from protocols.sharing.rebuild import helper_message
 from protocols.wire.messages import RebuildRequest, RebuildShare
+
+ANSWERS = 8
+"""Times that one prover may ask for its share of one data owner: replies get lost, nodes start again."""
 
 
 @dataclass
@@ -34,27 +38,24 @@ class Rebuild:
     _asked: set[int] = field(default_factory=set)
     _helpers: dict[int, set[int]] = field(default_factory=dict)  # whose help is on the shelf
     _rebuilt: set[int] = field(default_factory=set)
+    _answered: Counter[tuple[int, int]] = field(default_factory=Counter)  # (point, index)
 
     def share(self, index: int) -> Vector | None:
         """Our share, all coordinates, of this data owner; None while we have none that is good. Read-only."""
         if index in self._rebuilt:
             return get_vector(self.shelf, f"rebuilt-{index}")
-        return self.uploads.held[index].share if self.has(index) else None
+        return self.uploads.held[index].share if self.consistency.trusted(index) else None
 
     def has(self, index: int) -> bool:
         """Whether there is such a share: nothing is loaded."""
-        return index in self._rebuilt or (index in self.uploads.held and self.consistency.trusted(index))
-
-    def _lacks(self, index: int) -> bool:
-        """Whether help is needed: we never got the piece, or it is off the others' polynomial."""
-        return index not in self._rebuilt and (index not in self.uploads.held or index in self.consistency.off)
+        return index in self._rebuilt or self.consistency.trusted(index)
 
     def progress(self) -> list[Effect]:
-        """U is fixed: ask for what is missing."""
+        """U is fixed: ask for what is missing: we never got the piece, or it is off the others' polynomial."""
         desk = self.desk
         if not desk.settling:
             return []
-        missing = [k for k in desk.members(Bitmap.VALID) if self._lacks(k) and k not in self._asked]
+        missing = [k for k in desk.members(Bitmap.VALID) if not self.has(k) and k not in self._asked]
         self._asked |= set(missing)
         return [e for k in missing for e in desk.broadcast(RebuildRequest(desk.identity.address, k))]
 
@@ -67,7 +68,10 @@ class Rebuild:
         share = self.share(message.index) if self.setup.complete else None
         if share is None:
             raise desk.refuse("not-ready", message, "no share or no seeds here")
-        label = desk.context.bind("rebuild", desk.view.uploader(message.index))
+        if self._answered[point, message.index] >= ANSWERS:
+            raise desk.refuse("too-many", message, f"asked for data owner {message.index} {ANSWERS} times")
+        self._answered[point, message.index] += 1
+        label = desk.label("rebuild", desk.view.uploader(message.index))
         values = helper_message(share, self.setup.seeds(), desk.point, point, desk.n, desk.t, label)
         return [Reply(RebuildShare(desk.identity.address, message.index, gl.to_bytes(values)))]
 

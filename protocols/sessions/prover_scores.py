@@ -114,12 +114,9 @@ class Scores:
         return [Remember("valid-set", valid), *desk.broadcast(message)]
 
     def _zeros(self) -> dict[Pair, int]:
-        """Our shares of zero; other valid sets or updates would get others."""
+        """Our shares of zero."""
         desk, wanted = self.desk, self.wanted
-        valid = desk.view.sets[Bitmap.VALID].to_bytes(32, "big")
-        roots = [desk.view.upload_roots[k] for k in desk.members(Bitmap.VALID)]
-        label = desk.context.bind(LABEL, valid, *roots)
-        zeros = zero_share(self.setup.seeds(), desk.point, desk.n, desk.t, label, len(wanted))
+        zeros = zero_share(self.setup.seeds(), desk.point, desk.n, desk.t, desk.label(LABEL), len(wanted))
         return dict(zip(wanted, zeros.tolist(), strict=True))
 
     def _x(self, index: int) -> Vector:

@@ -31,8 +31,11 @@ class Selection:
 
     @property
     def done(self) -> bool:
-        """Whether everything is opened."""
-        return self.scores.done
+        """Whether everything is opened, and our shares of all accepted are here: n - t such provers can serve."""
+        if not self.scores.done:
+            return False
+        missing = {k for k in self.valid() if not self.rebuild.has(k)}
+        return not missing or missing.isdisjoint(self.accepted())
 
     @property
     def referenced(self) -> bool:

@@ -26,7 +26,7 @@ class SecondLook(Protocol):
 
 @dataclass
 class Vote:
-    """Votes when every outlier has spoken and everything is judged, at the cut in any case."""
+    """Votes when every outlier has spoken and everything is judged, at the cut in any case: who is silent is faulty."""
 
     desk: Desk
     consistency: Consistency
@@ -53,11 +53,10 @@ class Vote:
         desk, effects = self.desk, list[Effect]()
         good: set[int] = set()
         for k, verdict in (self.consistency.verdicts or {}).items():
+            effects += name_liars(desk, self.consistency.convicted(k), LABEL)
             if verdict.status == Status.INCONSISTENT or not self.consistency.in_doubt(k):
                 effects.append(Blame(desk.view.uploader(k), "inconsistent-sharing"))
-                continue
-            if self.second is None or not self.second.refused(k):
+            elif self.second is None or not self.second.refused(k):
                 good.add(k)
-            effects += name_liars(desk, self.consistency.convicted(k), LABEL)
         vote = Transact("postBitmap", (int(Bitmap.VALID), bitmap(good)), key="postBitmap-VALID")
         return [*effects, vote]

@@ -10,7 +10,7 @@ signers one is honest, and it has told everybody. Two seeds of one attempt are p
 
 from __future__ import annotations
 
-from protocols.sessions.effects import Effect
+from protocols.sessions.effects import Effect, Remember
 from protocols.sessions.params import Phase
 from protocols.sessions.prover_desk import Desk
 from protocols.sharing.zero import subsets
@@ -27,11 +27,15 @@ class SeedSetup:
         self._known: dict[Points, dict[int, list[bytes]]] = {}  # set -> attempt -> at most two seeds
 
     def start(self) -> list[Effect]:
-        """The committee is drawn: deal to the sets that we are among the first t + 1 members of."""
+        """The committee is drawn: deal to the sets that we are among the first t + 1 members of.
+
+        Seeds are of one committee: a chain that is reorganised may draw another one, to which they must not go.
+        """
         point = self._desk.point
         self._known = {members: {} for members in subsets(self._desk.n, self._desk.t) if point in members}
         turns = [(members, members.index(point)) for members in self._known]
-        return [e for members, attempt in turns if attempt <= self._desk.t for e in self._deal(members, attempt)]
+        deals = [e for members, attempt in turns if attempt <= self._desk.t for e in self._deal(members, attempt)]
+        return [Remember("committee", self._desk.context.bind("committee", self._desk.wallets)), *deals]
 
     def seeds(self) -> dict[Points, bytes]:
         """Set -> seed, for the sets of ours that have one."""
@@ -72,7 +76,7 @@ class SeedSetup:
         return min(self._desk.t + 1, 1 + max(0, self._desk.view.phase - Phase.UPLOAD))
 
     def _deal(self, members: Points, attempt: int) -> list[Effect]:
-        seed = self._desk.random("set-seed", bytes(members), bytes([attempt]))
+        seed = self._desk.random("set-seed", self._desk.wallets, bytes(members), bytes([attempt]))
         self._known[members][attempt] = [seed]
         return self._send(members, attempt, seed, (), set())
 
@@ -85,7 +89,7 @@ class SeedSetup:
         return desk.to_points(set(members) - signers, deal)
 
     def _digest(self, members: Points, attempt: int, seed: bytes) -> bytes:
-        return self._desk.context.bind("seed-deal", bytes(members), bytes([attempt]), seed)
+        return self._desk.context.bind("seed-deal", self._desk.wallets, bytes(members), bytes([attempt]), seed)
 
     def _signers(self, message: SeedDeal) -> set[int]:
         """Points that signed. RemoteProtocolError unless they are different members, the dealer first."""

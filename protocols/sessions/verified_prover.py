@@ -39,7 +39,7 @@ class VerifiedProverMachine(CommitteeMachine):
         desk, shelf = self._desk, MemoryShelf() if shelf is None else shelf
         pieces = ProvedPieces(desk, shelf)
         self._uploads: UploadDesk[ProvedPiece] = UploadDesk(desk, pieces)
-        self._consistency = Consistency(desk, self._uploads, thorough=True)
+        self._consistency = Consistency(desk, self._uploads)
         self._proofs = Proofs(desk, self._uploads, pieces, self._consistency)
         self._vote = Vote(desk, self._consistency, self._proofs)
         self._rebuild = Rebuild(desk, self._uploads, self._consistency, self._setup, shelf)
@@ -49,7 +49,7 @@ class VerifiedProverMachine(CommitteeMachine):
         self._attestations = Attestations(desk)
         self._output = OutputDesk(desk, self._selection)
         self._parts = (
-            self._uploads, self._consistency, self._proofs, self._vote, self._scores, self._batch, self._attestations,
+            self._uploads, self._consistency, self._vote, self._scores, self._batch, self._attestations,
         )  # fmt: skip
 
     def _standing(self) -> dict[str, Any]:
@@ -91,10 +91,6 @@ class VerifiedProverMachine(CommitteeMachine):
 
     def _opening(self, message: msg.Opening) -> list[Effect]:
         match message.label:
-            case "consistency":
-                return self._consistency.receive(message)
-            case "outliers":
-                return self._consistency.claims(message)
             case "proofs":
                 return self._proofs.receive(message)
             case "products":

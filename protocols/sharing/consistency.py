@@ -37,17 +37,17 @@ class Verdict:
 def check(openings: Mapping[int, int], degree: int) -> Verdict:
     """Judge the opened combination: point -> value (in [0, p)), degree t of the sharing.
 
-    At most t outliers are named; more mean INCONSISTENT. ValueError for fewer than 3t + 1 openings: up to t of them may
-    be lies, and then nobody could be told from a liar; wait for more.
+    At most t outliers are named, and 2t + 1 must be on the polynomial; else INCONSISTENT. There is at most one such
+    polynomial: two of them would share more than t points. ValueError for fewer than 2t + 1 openings: up to t of them
+    may be lies, and nothing is said by the others.
     """
-    if degree < 0 or len(openings) < 3 * degree + 1:
-        raise ValueError(f"{len(openings)} openings cannot be judged at degree {degree}; {3 * degree + 1} are needed")
-    points = sorted(openings)
+    points, least = sorted(openings), 2 * degree + 1
+    if degree < 0 or len(points) < least:
+        raise ValueError(f"{len(points)} openings cannot be judged at degree {degree}; {least} are needed")
+    most = min(degree, len(points) - least)
     try:
-        _, outliers = decode_values(points, [[openings[x]] for x in points], degree)
+        _, outliers = decode_values(points, [[openings[x]] for x in points], degree, max_errors=most)
     except Undecodable:
-        return Verdict(Status.INCONSISTENT)
-    if len(outliers) > degree:
         return Verdict(Status.INCONSISTENT)
     return Verdict(Status.OUTLIERS, outliers) if outliers else Verdict(Status.CONSISTENT)
 

@@ -51,10 +51,14 @@ def decode(
 
 
 def decode_values(
-    points: Sequence[int], shares: Sequence[Sequence[int]], degree: int, at: int = 0
+    points: Sequence[int],
+    shares: Sequence[Sequence[int]],
+    degree: int,
+    at: int = 0,
+    max_errors: int | None = None,
 ) -> tuple[list[int], tuple[int, ...]]:
     """``decode`` for short rows of plain integers: (values, error_points). Same arguments, same errors."""
-    decoded = decode(points, [gl.vector(row) for row in shares], degree, at)
+    decoded = decode(points, [gl.vector(row) for row in shares], degree, at, max_errors)
     return decoded.values.tolist(), decoded.error_points
 
 

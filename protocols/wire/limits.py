@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from protocols.pine.params import choose
+from protocols.pine.params import PineParams, choose
 from protocols.pine.pieces import largest_plain
 from protocols.secagg.seal import SEAL_OVERHEAD
 from protocols.secagg.shares import max_bundle_bytes
@@ -22,7 +22,7 @@ class Limits:
     """dimension: d.  owners: data owners of the session.  group: largest group.  groups: R.  committee: n.
 
     Mode verified: share: elements of a share vector with bits, proofs and pad.  plain: bytes of a piece before it is
-    sealed.  verifier: elements of a verifier message.  All 0 in mode grouped.
+    sealed.  verifier: elements of a verifier message.  All 0 in mode grouped, and where nothing can be proved.
     """
 
     dimension: int
@@ -50,10 +50,8 @@ class Limits:
 
 
 def limits_for(params: SessionParams) -> Limits:
-    """The limits of a session: at most R N data owners, groups of N .. 2N - 1. ValueError for numbers that
-    ``sessions.limits`` refuses.
-    """
-    verified = choose(params.dimension, params.bound) if params.mode == Mode.VERIFIED else None
+    """The limits of a session: at most R N data owners, groups of N .. 2N - 1."""
+    verified = _proved(params) if params.mode == Mode.VERIFIED else None
     return Limits(
         dimension=params.dimension,
         owners=params.groups * params.group_size,
@@ -64,6 +62,14 @@ def limits_for(params: SessionParams) -> Limits:
         plain=largest_plain(verified, params.committee, params.threshold) if verified else 0,
         verifier=verified.verifier_length if verified else 0,
     )
+
+
+def _proved(params: SessionParams) -> PineParams | None:
+    """None where the chain took a bound that cannot be proved: nobody uploads anything in such a session."""
+    try:
+        return choose(params.dimension, params.bound)
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=64)

@@ -33,7 +33,9 @@ def swallow(*kinds: type[Message], to: bytes | None = None) -> Twist:
 
 
 def lie_in(*labels: str, publish: bool = False) -> Twist:
-    """Add one to every value opened under these labels, and never publish the piece that would convict us."""
+    """Add one to every value opened under these labels ("consistency": on chain), and never publish the piece that
+    would convict us.
+    """
 
     def change(node: Node, effect: fx.Send) -> fx.Send | None:
         message = effect.message
@@ -41,11 +43,30 @@ def lie_in(*labels: str, publish: bool = False) -> Twist:
             return None
         if not isinstance(message, Opening) or message.label not in labels:
             return effect
-        values = gl.from_bytes(message.values)
-        lied = gl.to_bytes(gl.add(values, gl.vector([1] * len(values))))
-        return replace(effect, message=replace(message, values=lied))
+        return replace(effect, message=replace(message, values=plus_one(message.values)))
 
-    return rewrite(change)
+    posts = opens_on_chain(lambda node, present, values: (present, plus_one(values)))
+    said = rewrite(change)
+    return lambda node, effects: said(node, posts(node, effects) if "consistency" in labels else effects)
+
+
+def plus_one(values: bytes) -> bytes:
+    """One added to each."""
+    vector = gl.from_bytes(values)
+    return gl.to_bytes(gl.add(vector, gl.vector([1] * len(vector))))
+
+
+def opens_on_chain(change: Callable[[Node, int, bytes], tuple[int, bytes]]) -> Twist:
+    """Change what is posted as combinations: bitmap and values."""
+
+    def posted(node: Node, effect: fx.Effect) -> fx.Effect:
+        if not isinstance(effect, fx.Transact) or effect.call != "postOpenings":
+            return effect
+        present, values = effect.args
+        assert isinstance(present, int) and isinstance(values, bytes)
+        return replace(effect, args=change(node, present, values))
+
+    return lambda node, effects: [posted(node, e) for e in effects]
 
 
 def mute_from(phase: Phase) -> Twist:
@@ -78,7 +99,7 @@ def _other(value: object, rng: random.Random) -> object:
                 [value[:-8], value + bytes(8), bytes(len(value)), b"\xff" * len(value), _flipped(value, rng)]
             )
         case str():
-            return rng.choice(["consistency", "projections", "gram", "?"])
+            return rng.choice(["proofs", "projections", "gram", "?"])
         case tuple():
             shuffled = list(value)
             rng.shuffle(shuffled)

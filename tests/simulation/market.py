@@ -46,6 +46,7 @@ class FakeMarket:
         self.uploads: dict[int, bytes] = {}
         self.posted: dict[Bitmap, dict[int, int]] = {kind: {} for kind in Bitmap}
         self.receipts: dict[int, int] = {}
+        self.openings: dict[int, tuple[int, bytes]] = {}
         self.sets: dict[Bitmap, int] = {}
         self.named = self.silent = 0
         self.slashed: set[int] = set()
@@ -253,6 +254,13 @@ class FakeMarket:
         self._emit(ev.BitmapPosted, Bitmap(kind), seat, bits)
         if len(posted) == self.p.committee and (kind != Bitmap.DELIVERED or self._all_delivered()):
             self._close(self.block)
+
+    def _postOpenings(self, sender: bytes, present: int, values: bytes) -> None:
+        seat = self._seat(sender)
+        self._need(self.phase == Phase.VALID and seat not in self.openings)
+        self._need(present & ~self.sets[Bitmap.DELIVERED] == 0 and len(values) == 8 * present.bit_count())
+        self.openings[seat] = present, values
+        self._emit(ev.OpeningsPosted, seat, present, values)
 
     def _allowed(self) -> int:
         """The bits that a bitmap may have."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from omninode import cli
+from omninode.demo import main
 from omninode.demo.cast import LEAST_OWNERS, cast
 from omninode.demo.catalogue import ATTACKS, SHARE, Who, chosen, listing, plan
 from omninode.demo.loot import Folder, pack_uploads, unpack_uploads
@@ -81,6 +83,29 @@ def test_a_replay_is_prepared_in_the_session_before() -> None:
 def test_too_few_data_owners() -> None:
     with pytest.raises(UsageError):
         cast(((), ()), 1, OWNERS[1:])
+    with pytest.raises(UsageError):
+        main(DemoOptions(attack="all", owners=LEAST_OWNERS - 1))
+
+
+def test_nothing_is_started_for_what_cannot_be_played(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        main(DemoOptions(attack="nonsense", out=tmp_path))
+    with pytest.raises(UsageError):
+        DemoOptions(mode="grouped", attack="all")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["demo", "--attack", "list"])
+    assert not ended.value.code
+    assert all(name in capsys.readouterr().out for name in ["random"])
+
+
+def test_the_seat_of_a_liar_to_who_rebuilds_is_not_that_of_who_rebuilds() -> None:
+    for number in range(2, 30):
+        sessions = ((),) * (number - 1) + (("lie-rebuild", "missing-one"), ())
+        assert cast(sessions, number, OWNERS).seat != 4
 
 
 def test_orders_go_through_a_file(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def drawn(count: int = 5, threshold: int = 1) -> tuple[list[ProverMachine], list
 def deal_of(machine: ProverMachine, members: tuple[int, ...], seed: bytes, *signers: ProverMachine) -> SeedDeal:
     """A seed that ``machine`` says, signed by others (the dealer first)."""
     first = signers[0]._desk.point
-    digest = CONTEXT.bind("seed-deal", bytes(members), bytes([members.index(first)]), seed)
+    digest = CONTEXT.bind("seed-deal", machine._desk.wallets, bytes(members), bytes([members.index(first)]), seed)
     signatures = tuple(s._desk.identity.sign(digest) for s in signers)
     return SeedDeal(machine._desk.identity.address, members, members.index(first), seed, signatures)
 

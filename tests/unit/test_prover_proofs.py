@@ -61,12 +61,12 @@ class Judged:
 
     verdicts: dict[int, Verdict] | None
     fit: dict[int, set[int]] = field(default_factory=dict)
-    off: set[int] = field(default_factory=set)
     doubted: set[int] = field(default_factory=set)
     closed: bool = False
     waiting: bool = False
-    spoken: int = 5
-    undecided: list[int] = field(default_factory=list)
+
+    def trusted(self, index: int) -> bool:
+        return False
 
     def fitting(self, index: int) -> set[int]:
         return self.fit.get(index, {1, 2, 3, 4, 5})
@@ -183,50 +183,6 @@ def test_proofs_of_bad_dealers_do_not_matter() -> None:
     assert [e.args for e in kit.vote.progress() if isinstance(e, fx.Transact)] == [(int(Bitmap.VALID), 0)]
 
 
-def test_who_is_not_judged_yet_is_waited_for() -> None:
-    """Our proofs are opened once for all: not before everybody is judged, or three quarters of the time are over."""
-    fine = Judged({0: Verdict(Status.CONSISTENT)}, undecided=[1])
-    kit = Kit(fine)
-    good = verifier_shares(kit.desk)
-    assert [kit.say(x, {0: good[x], 1: good[x]}) for x in (2, 3, 4, 5)] == [[], [], [], []]
-    assert kit.proofs.outcome == {0: True} and kit.vote.progress() == [] and kit.proofs.tick(62) == []
-    fine.verdicts, fine.undecided = both(), []
-    assert len([e for e in kit.proofs.progress() if isinstance(e, fx.Send)]) == 4
-    assert kit.proofs.tick(63) == [] and kit.proofs.progress() == []
-    late = Kit(Judged({0: Verdict(Status.CONSISTENT)}, undecided=[1]))
-    assert len([e for e in late.proofs.tick(63) if isinstance(e, fx.Send)]) == 4
-
-
-@pytest.mark.parametrize("thorough", [False, True])
-def test_consistency_judges_again_when_more_comes(thorough: bool) -> None:
-    made, infos = desk(Phase.VALID, 1)
-    made.view.apply(ev.SetFixed(7, 4, Bitmap.DELIVERED, 1))
-    uploads = type("Nothing", (), {"held": {}, "pieces": None})
-    consistency = Consistency(made, cast(Any, uploads), thorough)
-    values = {x: share(gl.vector([5]), 1, range(1, 6), bytes(32))[x - 1] for x in range(1, 6)}
-    consistency.progress()
-    assert consistency.tick(59) and consistency.verdicts == {} and consistency.undecided == [0]
-    for x in (2, 3, 4):
-        consistency.receive(Opening(infos[x - 1].address, "consistency", 1, gl.to_bytes(values[x])))
-        consistency.progress()
-    assert consistency.verdicts == ({0: Verdict(Status.CONSISTENT)} if thorough else {})
-    assert consistency.fitting(0) == {2, 3, 4} and consistency.spoken == 4
-
-
-@pytest.mark.parametrize(("present", "values", "rule"), [
-    (2, gl.vector([1]), "wrong-set"), (1, gl.vector([1 << 5]), "wrong-set"), (1, gl.vector([1, 1]), "bad-values"),
-])  # fmt: skip
-def test_bad_claims_are_refused(present: int, values: Vector, rule: str) -> None:
-    made, infos = desk(Phase.VALID, 1)
-    made.view.apply(ev.SetFixed(7, 4, Bitmap.DELIVERED, 1))
-    uploads = type("Nothing", (), {"held": {}, "pieces": None})
-    consistency = Consistency(made, cast(Any, uploads), True)
-    with pytest.raises(RemoteProtocolError) as caught:
-        consistency.claims(Opening(infos[1].address, "outliers", present, gl.to_bytes(values)))
-    assert caught.value.rule == rule
-    assert consistency.claims(Opening(infos[1].address, "outliers", 1, gl.to_bytes(gl.vector([31])))) == []
-
-
 def test_bad_openings_of_proofs_change_nothing() -> None:
     kit = Kit(Judged(both()))
     good = verifier_shares(kit.desk)
@@ -245,28 +201,6 @@ def test_bad_openings_of_proofs_change_nothing() -> None:
             kit.proofs.receive(message)
         assert caught.value.rule == rule
     assert kit.say(2, {0: good[2]}) == [] or kit.proofs.outcome == {}
-
-
-# ----------------------------------------------------------------------------------------------------- consistency
-
-
-@pytest.mark.parametrize("present", [6, 7, 9])
-@pytest.mark.parametrize("off", [0, 1, 2])
-def test_an_honest_data_owner_is_never_undecided(present: int, off: int) -> None:
-    """n = 9, t = 2: five honest holders at least, and lies by the others."""
-    made, _ = desk(Phase.VALID, 1, 9, threshold=2)
-    consistency = Consistency(made, cast(Any, None))
-    values = {x: int(v[0]) for x, v in enumerate(share(gl.vector([5]), 2, range(1, 10), bytes(32)), start=1)}
-    off = min(off, present - 5)
-    for liars in combinations(range(1, present + 1), off):
-        consistency._opened = {
-            x: {0: (values[x] + (17 * x if x in liars else 0)) % gl.P} for x in range(1, present + 1)
-        }
-        verdict = consistency._verdict(0)
-        assert verdict is not None and verdict.outliers == liars
-        assert consistency.fitting(0) == set(range(1, present + 1)) - set(liars)
-    consistency._opened = {x: {0: values[x]} for x in range(1, 5)}
-    assert consistency._verdict(0) is None and consistency.fitting(0) == set()
 
 
 # ---------------------------------------------------------------------------------------------- products, selection
