@@ -88,7 +88,7 @@ ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (
     _one("replay-other", "the very bytes that another data owner uploads", Fate.NOT_DELIVERED, REFUSED),
     Attack("data-owner-offline", "a data owner is killed once it holds n - t receipts", Who.DATA_OWNER, "die-safe"),
     _one("foreign-proof", "a true proof, made for the session before", Fate.NOT_VALID, "proof-failed"),
-    _lie("consistency", "a prover lies when the shares are checked"),
+    _lie("consistency", "a prover lies when the shares are checked", "wrong-opening", named=True),
     _lie("proofs", "a prover lies when the proofs are checked", "wrong-opening", named=True),
     _lie("products", "a prover lies when inner products are opened", "wrong-opening", named=True),
     _lie("rebuild", "a prover lies to one that rebuilds its share", needs="missing-one"),
