@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import FunctionType
 from typing import Any
 
@@ -16,13 +17,35 @@ _carray: Any = vars(numba)["carray"]
 _LIBRARY_CALLS = frozenset({"memset", "memcpy", "memmove"})
 
 
-def _inlining(function: FunctionType, marker: str) -> FunctionType:
-    """The function, with the marked helpers of its file turned into what Numba inlines."""
-    scope = dict(function.__globals__)
-    for name, value in function.__globals__.items():
-        if isinstance(value, FunctionType) and hasattr(value, marker):
-            scope[name] = numba.njit(inline="always")(FunctionType(value.__code__, scope, name))
-    return FunctionType(function.__code__, scope, function.__name__)
+_HELPERS: dict[str, Any] = {
+    "inlined": numba.njit(inline="always"),
+    "copied": numba.njit(error_model="numpy", forceinline=True),
+    "called": numba.njit(error_model="numpy", forceinline=False),  # not said, it would be taken from the kernel
+}
+_modules: dict[int, tuple[object, dict[str, Any]]] = {}  # of helpers only; so what they need is compiled once
+
+
+def _for_numba(scope: dict[str, Any], marker: str, *, complete: bool) -> dict[str, Any]:
+    """The names of a module, with the marked helpers among them, from wherever, turned into what Numba knows.
+
+    complete: the module has been imported to its end, so that the result stays right.
+    """
+    if id(scope) in _modules:
+        return _modules[id(scope)][1]
+    made = dict(scope)
+    if complete:
+        _modules[id(scope)] = scope, made
+    for name, value in scope.items():
+        how = getattr(value, marker, None) if isinstance(value, FunctionType) else None
+        if how is None:
+            continue
+        if how not in _HELPERS:
+            made[name] = getattr(import_module(how), value.__name__)
+        elif value.__globals__ is scope:
+            made[name] = _HELPERS[how](FunctionType(value.__code__, made, name))
+        else:
+            made[name] = _for_numba(value.__globals__, marker, complete=True)[value.__name__]
+    return made
 
 
 def _entry(body: Any, signature: Signature) -> Any:
@@ -56,12 +79,13 @@ def _only(module: Any, name: str, symbol: str) -> None:
     passes.run(module, builder)
 
 
-def compile_kernel(function: FunctionType, signature: Signature, symbol: str, inlined_marker: str) -> bytes:
+def compile_kernel(function: FunctionType, signature: Signature, symbol: str, helper_marker: str) -> bytes:
     """An object file that defines ``symbol`` and needs nothing from outside but the C library.
 
     The symbol's type is ``signature.declaration``. TypeError if the kernel allocates or calls the interpreter.
     """
-    body = numba.njit(error_model="numpy")(_inlining(function, inlined_marker))
+    scope = _for_numba(function.__globals__, helper_marker, complete=False)
+    body = numba.njit(error_model="numpy", forceinline=True)(FunctionType(function.__code__, scope, function.__name__))
     parameters = [t for kind in signature.arguments for t in _numba_types(kind)]
     compiled = numba.njit(getattr(_types, signature.result.word)(*parameters))(_entry(body, signature))
     (result,) = compiled.overloads.values()

@@ -24,7 +24,7 @@ from protocols.fields import native
 
 _A = ParamSpec("_A")
 _R = TypeVar("_R")
-_INLINED = "__inlined_in_kernels__"
+_HELPER = "__helper_of_kernels__"  # how: the decorator's name, or the module where it is written
 _ffi: Any = import_module("cffi").FFI()
 _NO_EXCEPTION: Any = _ffi.new("void *[1]")  # the place for an exception that Numba wants; never read
 
@@ -86,7 +86,7 @@ class _Kernel:
             (k, np.dtype(k.word), _ffi.typeof(k.declaration.split(" ")[0] + "[]") if k.dimensions else None)
             for k in signature.arguments
         ]
-        address = native.address(function, signature, inlined_marker=_INLINED)
+        address = native.address(function, signature, helper_marker=_HELPER)
         self._call: Any = _ffi.cast(signature.declaration, address)
 
     def __call__(self, *arguments: Any) -> int | None:
@@ -119,6 +119,31 @@ def kernel(signature: Signature) -> Callable[[Callable[_A, _R]], Callable[_A, _R
 
 
 def inlined(function: Callable[_A, _R]) -> Callable[_A, _R]:
-    """A helper that disappears into the kernels of its own file: only there would a change of it be noticed."""
-    setattr(function, _INLINED, True)
+    """A helper that disappears into the kernels that name it. The only kind that may take arrays."""
+    setattr(function, _HELPER, "inlined")
     return function
+
+
+def copied(function: Callable[_A, _R]) -> Callable[_A, _R]:
+    """The same, done later and cheaper, by LLVM: for short helpers in inner loops."""
+    setattr(function, _HELPER, "copied")
+    return function
+
+
+def called(function: Callable[_A, _R]) -> Callable[_A, _R]:
+    """A helper that stays a function of its own unless LLVM thinks better."""
+    setattr(function, _HELPER, "called")
+    return function
+
+
+def written_in_llvm(module: str) -> Callable[[Callable[_A, _R]], Callable[_A, _R]]:
+    """A helper that kernels take, under the same name, from ``module``, which is imported only to compile.
+
+    The function itself says in Python what it does.
+    """
+
+    def mark(function: Callable[_A, _R]) -> Callable[_A, _R]:
+        setattr(function, _HELPER, module)
+        return function
+
+    return mark

@@ -2,8 +2,8 @@
 
 The cache is $NUMBA_CACHE_DIR, or the __pycache__ beside the source, or ~/.cache/omninode, whichever can be written
 first. Like bytecode there, a cached object is trusted as the source is. Its name is a hash of all that it depends on:
-the file of the kernel, this package, versions, processor. It begins with a checksum, so that a torn file is made anew,
-not run.
+the files of the kernel and of its helpers, this package, versions, processor. It begins with a checksum, so that a torn
+file is made anew, not run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -97,23 +98,40 @@ def _write(path: Path, code: bytes) -> bool:
     return True
 
 
-def _code(function: FunctionType, signature: Signature, symbol: str, inlined_marker: str) -> bytes:
+def _files(function: FunctionType, helper_marker: str) -> set[Path]:
+    """The file of a kernel, those of the helpers that it can see, and so on; of what is written in LLVM, both files."""
+    files: set[Path] = set()
+    waiting = [function]
+    while waiting:
+        source = waiting.pop()
+        path = Path(source.__code__.co_filename)
+        if path in files:
+            continue
+        files.add(path)
+        helpers = [f for f in source.__globals__.values() if isinstance(f, FunctionType) and hasattr(f, helper_marker)]
+        waiting.extend(helpers)
+        modules = {getattr(f, helper_marker) for f in helpers}
+        files.update(Path(s.origin) for m in modules if "." in m and (s := find_spec(m)) is not None and s.origin)
+    return files
+
+
+def _code(function: FunctionType, signature: Signature, symbol: str, helper_marker: str) -> bytes:
     source = Path(function.__code__.co_filename)
     paths = [folder / f"{function.__module__}.{function.__name__}.{symbol}.o" for folder in _directories(source)]
     for path in paths:
         if (code := _read(path)) is not None:
             return code
-    made: bytes = import_module("protocols.fields.compile").compile_kernel(function, signature, symbol, inlined_marker)
+    made: bytes = import_module("protocols.fields.compile").compile_kernel(function, signature, symbol, helper_marker)
     any(_write(path, made) for path in paths)
     return made
 
 
-def address(function: FunctionType, signature: Signature, inlined_marker: str) -> int:
+def address(function: FunctionType, signature: Signature, helper_marker: str) -> int:
     """Where the machine code of a kernel is, for as long as the process lives."""
-    source = Path(function.__code__.co_filename).read_bytes()
-    parts = (_surroundings(), source, function.__qualname__.encode(), repr(signature).encode())
+    sources = (path.read_bytes() for path in sorted(_files(function, helper_marker)))
+    parts = (_surroundings(), *sources, function.__qualname__.encode(), repr(signature).encode())
     symbol = "kernel_" + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
-    code = _code(function, signature, symbol, inlined_marker)
+    code = _code(function, signature, symbol, helper_marker)
     _engine().add_object_file(llvm().ObjectFileRef.from_data(code))
     _engine().finalize_object()
     return int(_engine().get_function_address(symbol))

@@ -1,0 +1,123 @@
+"""Making a reference string by turns: each contributor multiplies tau by a secret and forgets it.
+
+The string stays secret if one of them did. Everybody can check every step (updatable strings, Groth et al. 2018):
+the new [tau] is the old one times x for the x that the contributor has shown to know (Schnorr 1991), and the new
+string is one of successive powers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eth_hash.auto import keccak
+
+from protocols.bn254 import fr, g1, pairing, srs
+from protocols.bn254.field import R
+from protocols.bn254.g1 import Point
+from protocols.bn254.pairing import G2_GENERATOR, Twisted
+from protocols.bn254.srs import BadString, Srs
+from protocols.wire.context import tagged_hash
+
+TAG = keccak(b"omninode.zk.srs.v1")
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One step. x1, x2: the secret in both groups. nonce, answer: Schnorr proof. after: digest of the new string."""
+
+    x1: Point
+    x2: Twisted
+    nonce: Point
+    answer: int
+    after: bytes
+
+    def to_bytes(self) -> bytes:
+        """320 bytes: x1, x2, nonce, answer, after."""
+        points = g1.to_bytes(g1.from_integers([self.x1, self.nonce]))
+        return points[:64] + pairing.g2_to_bytes(self.x2) + points[64:] + self.answer.to_bytes(32, "big") + self.after
+
+
+def from_bytes(data: bytes) -> Contribution:
+    """The inverse of ``Contribution.to_bytes``. BadString for another length or what is no point or scalar."""
+    if len(data) != 320:
+        raise BadString("contribution-length", str(len(data)))
+    try:
+        x1, nonce = g1.to_integers(g1.from_bytes(data[:64] + data[192:256]))
+        x2 = pairing.g2_from_bytes(data[64:192])
+    except ValueError as error:
+        raise BadString("contribution-point", str(error)) from error
+    answer = int.from_bytes(data[256:288], "big")
+    if answer >= R:
+        raise BadString("contribution-scalar")
+    return Contribution(x1, x2, nonce, answer, data[288:])
+
+
+def start(count: int) -> tuple[Srs, bytes]:
+    """The string of tau = 1, from which every ceremony begins, and its transcript's digest. It is INSECURE."""
+    string = srs.known(1, count, "start")
+    return string, tagged_hash("omninode/srs/start", srs.digest(string.powers, string.tau2))
+
+
+def extended(transcript: bytes, step: Contribution) -> bytes:
+    """The transcript's digest after a step: 32 bytes."""
+    return tagged_hash("omninode/srs/step", transcript, step.to_bytes())
+
+
+def _challenge(transcript: bytes, x1: Point, x2: Twisted, nonce: Point, after: bytes) -> int:
+    points = g1.to_bytes(g1.from_integers([x1, nonce]))
+    return (
+        int.from_bytes(keccak(TAG + transcript + points[:64] + pairing.g2_to_bytes(x2) + points[64:] + after), "big")
+        % R
+    )
+
+
+def _secret(data: bytes) -> int:
+    """1 .. R - 1 from 48 random bytes."""
+    if len(data) != 48:
+        raise ValueError(f"a secret needs 48 random bytes, not {len(data)}")
+    return int.from_bytes(data, "big") % (R - 1) + 1
+
+
+def contribute(
+    string: Srs, transcript: bytes, secret: bytes, nonce: bytes, threads: int = 1
+) -> tuple[Srs, Contribution]:
+    """The next string and the step to publish with it.
+
+    transcript: digest of all steps before. secret, nonce: 48 random bytes each, used once; the caller forgets them.
+    """
+    x, k = _secret(secret), _secret(nonce)
+    powers = srs.multiply_in_threads(string.powers, fr.powers(x, len(string.powers)), threads)
+    tau2 = pairing.multiply_g2(string.tau2, x)
+    after = srs.digest(powers, tau2)
+    x1, first = g1.to_integers(g1.multiply_fixed(g1.generator(), fr.vector([x, k])))
+    x2 = pairing.multiply_g2(G2_GENERATOR, x)
+    answer = (k + _challenge(transcript, x1, x2, first, after) * x) % R
+    return Srs(powers, tau2, after.hex()), Contribution(x1, x2, first, answer, after)
+
+
+def verify(before: Srs, transcript: bytes, after: Srs, step: Contribution, seed: bytes, threads: int = 1) -> None:
+    """Refuse a step that does not lead from ``before`` to ``after``: BadString with the name of the failed check.
+
+    seed: as for ``srs.check``. Only the second power of ``before`` matters, and that both have the same length.
+    """
+    if len(before.powers) != len(after.powers):
+        raise BadString("length", f"{len(after.powers)} powers after {len(before.powers)}")
+    if step.after != srs.digest(after.powers, after.tau2):
+        raise BadString("digest")
+    if step.x1 == g1.INFINITY:
+        raise BadString("zero-secret")
+    _verify_knowledge(transcript, step)
+    if not pairing.same_ratio(step.x1, G2_GENERATOR, g1.GENERATOR, step.x2):
+        raise BadString("two-secrets", "x is not the same in both groups")
+    srs.check(after.powers, after.tau2, seed, threads)
+    old, new = (g1.to_integers(string.powers[1:2])[0] for string in (before, after))
+    if not pairing.same_ratio(new, G2_GENERATOR, old, step.x2):
+        raise BadString("update", "the new string is not the old one times x")
+
+
+def _verify_knowledge(transcript: bytes, step: Contribution) -> None:
+    challenge = _challenge(transcript, step.x1, step.x2, step.nonce, step.after)
+    points = g1.from_integers([g1.GENERATOR, step.x1])
+    parts = g1.multiply(points, fr.vector([step.answer, -challenge]))
+    if g1.to_integers(g1.total(parts)) != [step.nonce]:
+        raise BadString("knowledge", "no proof that the contributor knows x")
