@@ -162,6 +162,14 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDataMarket
+    /// @dev Ends no phase and costs nobody anything: what it says is for the provers to judge, and for those after them.
+    function postOpenings(uint256 id, uint256 present, bytes calldata values) external {
+        (Session storage s, uint256 units) = _begin(id, Phase.Valid);
+        Selection.open(id, s, present, values);
+        s.credit(msg.sender, units + Gas.openings(values.length));
+    }
+
+    /// @inheritdoc IDataMarket
     /// @dev Counts as that prover's bit. A prover that had left the bit out of a posted bitmap is slashed.
     function postReceipt(uint256 id, uint16 index, uint8 prover, bytes calldata signature) external {
         (Session storage s, uint256 units) = _begin(id, Phase.Delivered);
@@ -216,16 +224,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         if (signers & named != 0) revert NamedSigner(signers & named);
         bytes32 digest = _hashTypedDataV4(Signatures.attestationHash(id, provers, dataOwners));
         Signatures.requireQuorum(s, digest, signers, signatures);
-        uint256 fresh = provers & ~uint256(s.named);
-        bool forfeitable = dataOwners != 0 && s.terms.mode != MODE_VERIFIED; // verified: nobody is asked for anything
-        uint256 forfeits = !forfeitable ? 0 : Selection.forfeits(s, dataOwners);
-        if (fresh | forfeits == 0) revert NothingNew();
-        s.named = uint16(named);
-        s.silentOwners |= forfeits;
-        emit Attested(id, fresh, forfeits);
-        for (uint256 index = 0; forfeits >> index != 0; ++index) {
-            if (Sets.has(forfeits, index)) emit DepositForfeited(id, uint16(index));
-        }
+        (uint256 fresh, uint256 forfeits) = Selection.name(id, s, provers, dataOwners);
         for (uint256 seat = 0; fresh >> seat != 0; ++seat) {
             if (Sets.has(fresh, seat)) units += _slash(id, s, seat, 3);
         }

@@ -29,6 +29,9 @@ error EmptyRoot();
 // Order, sets, bitmaps
 error AlreadyDone(uint16 index);
 error BitmapTwice(uint8 kind, uint8 prover);
+error OpenedTwice(uint8 prover);
+error NotDelivered(uint256 bits);
+error OpeningsLength(uint256 given, uint256 expected);
 error BitOutOfRange(uint256 bits, uint16 count);
 error OrderLength(uint256 given, uint256 expected);
 error OrderWrong(uint256 position);
@@ -66,6 +69,7 @@ error TooFewGroups(uint16 groups, uint256 needed);
 error BadMKrum(uint16 mKrum, uint256 atMost);
 error BadMinAccepted(uint16 minAccepted);
 error BadDimension(uint32 dimension);
+error BadFracBits(uint8 fracBits);
 error BadBound(uint64 bound);
 error BadPayout(uint8 payout);
 error BadScoreCap(uint128 scoreCap);

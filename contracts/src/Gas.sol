@@ -12,6 +12,8 @@ library Gas {
     uint256 internal constant COMMIT_SHARES = 37_000;
     uint256 internal constant COMMIT_UPLOAD = 61_000;
     uint256 internal constant BITMAP = 60_000;
+    uint256 internal constant OPENINGS = 45_000;
+    uint256 internal constant OPENINGS_WORD = 800; // per 32 bytes
     uint256 internal constant POKE = 25_000;
     uint256 internal constant BEACON = 28_000;
     uint256 internal constant DRAW = 55_000; // per prover drawn
@@ -38,6 +40,10 @@ library Gas {
 
     function fix(uint256 n) internal pure returns (uint256) {
         return FIX + n * FIX_EACH;
+    }
+
+    function openings(uint256 length) internal pure returns (uint256) {
+        return OPENINGS + ((length + 31) / 32) * OPENINGS_WORD;
     }
 
     function batch(uint256 signatures, uint256 distances, uint256 owners, uint256 picks)
@@ -77,9 +83,10 @@ library Gas {
     function _worstVerified(IDataMarket.Params calldata p) private pure returns (uint256) {
         uint256 owners = p.groups;
         uint256 n = p.committee;
-        return owners * (REGISTER + COMMIT_UPLOAD) + OPEN_UPLOAD + n * (2 * BITMAP + DRAW + SLASH + END_EACH) + 2
-            * (BEACON + fix(n)) + MOST_CLOSES_VERIFIED * (POKE + CLOSE)
-            + batchVerified(n, p.scoreCap == 0 ? 0 : owners) + (uint256(p.threshold) + 1) * attest(n, 0, 0);
+        return owners * (REGISTER + COMMIT_UPLOAD) + OPEN_UPLOAD + n
+            * (2 * BITMAP + openings(8 * (owners + 1)) + DRAW + SLASH + END_EACH) + 2 * (BEACON + fix(n))
+            + MOST_CLOSES_VERIFIED * (POKE + CLOSE) + batchVerified(n, p.scoreCap == 0 ? 0 : owners)
+            + (uint256(p.threshold) + 1) * attest(n, 0, 0);
     }
 
     function _worstGroups(IDataMarket.Params calldata p) private pure returns (uint256) {
@@ -87,8 +94,8 @@ library Gas {
         uint256 n = p.committee;
         uint256 pairs = (uint256(p.groups) * (uint256(p.groups) + 1)) / 2 - p.groups;
         return owners * (REGISTER + COMMIT_SHARES + COMMIT_UPLOAD + GROUPS_EACH + ATTEST_OWNER) + GROUPS + n
-            * (3 * BITMAP + DRAW + SLASH + END_EACH) + 3 * (BEACON + fix(n)) + MOST_CLOSES * (POKE + CLOSE)
-            + batch(n, pairs, owners, p.rule == RULE_M_KRUM ? uint256(p.mKrum) * p.groups : 0) + (uint256(p.threshold) + 1)
-            * attest(n, 0, owners);
+            * (3 * BITMAP + openings(8 * owners) + DRAW + SLASH + END_EACH) + 3 * (BEACON + fix(n)) + MOST_CLOSES
+            * (POKE + CLOSE) + batch(n, pairs, owners, p.rule == RULE_M_KRUM ? uint256(p.mKrum) * p.groups : 0)
+            + (uint256(p.threshold) + 1) * attest(n, 0, owners);
     }
 }

@@ -86,6 +86,7 @@ interface IDataMarket {
     event GroupsDrawn(uint256 indexed id, uint16[] order, uint16 groupCount);
     event ShareRootCommitted(uint256 indexed id, uint16 index, bytes32 root);
     event BitmapPosted(uint256 indexed id, uint8 kind, uint8 prover, uint256 bits);
+    event OpeningsPosted(uint256 indexed id, uint8 prover, uint256 present, bytes values);
     event ReceiptPosted(uint256 indexed id, uint16 index, uint8 prover);
     event SetFixed(uint256 indexed id, uint8 kind, uint256 bits);
     event UploadCommitted(uint256 indexed id, uint16 index, bytes32 root);
@@ -100,7 +101,7 @@ interface IDataMarket {
     event Claimed(uint256 indexed id, address indexed who, uint256 amount);
 
     function createSession(Params calldata p) external payable returns (uint256 id); // value >= requiredEscrow(p), surplus refused
-    function requiredEscrow(Params calldata p) external view returns (uint256);
+    function requiredEscrow(Params calldata p) external view returns (uint256); // reverts on terms that createSession refuses
     function poke(uint256 id) external; // beacons and everything that time alone decides; a no-op where nothing is due
     function register(uint256 id, bytes32 peerKey, bytes32 keyDigest, bytes32[] calldata whitelistProof)
         external
@@ -111,6 +112,9 @@ interface IDataMarket {
     function commitShares(uint256 id, bytes32 root) external;
     function commitUpload(uint256 id, bytes32 root) external;
     function postBitmap(uint256 id, uint8 kind, uint256 bits) external;
+    /// Phase Valid, once per prover: the combinations of the consistency check, posted where everybody sees the same ones.
+    /// present: the part of "delivered" that it holds pieces of; values: 8 bytes for each, which nobody checks here.
+    function postOpenings(uint256 id, uint256 present, bytes calldata values) external;
     /// EIP-712 type Receipt(uint256 session,address dataOwner,bytes32 root,uint256 prover); prover is the committee index.
     function postReceipt(uint256 id, uint16 index, uint8 prover, bytes calldata signature) external;
     /// values: mode grouped: distances, the upper triangle over the passed groups in index order, row-major (r < s);

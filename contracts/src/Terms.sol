@@ -10,15 +10,18 @@ import {MODE_VERIFIED, PAYOUT_CONTRIBUTION, RULE_M_KRUM, RULE_NONE, RULE_TRUST, 
 /// @title What a session may ask for, and what it costs its owner.
 /// @dev Linked, because its code does not fit beside the market's.
 library Terms {
-    uint256 internal constant FIELD = 2 ** 64 - 2 ** 32 + 1; // Goldilocks
     uint256 internal constant MOST_OWNERS = 256; // a set is one word
     uint256 internal constant MOST_GROUPS = 16;
     uint256 internal constant MOST_VERIFIED = 255; // the bit above them is the reference's
     uint256 internal constant MOST_COMPARED = 64; // verified, with distances of all pairs
     uint256 internal constant MOST_PROVERS = 16;
     uint256 internal constant PRIVATE_DIMENSION = 4096; // below it wrap-around tests say too much about a sum
+    uint256 internal constant MOST_DIMENSION = 2 ** 24 - 1;
+    uint256 internal constant MOST_FRAC_BITS = 40;
+    uint256 internal constant WIDEST_WINDOW = 2 ** 28; // of a wrap-around test, for its soundness
 
-    /// @notice Reverts with the first rule that `p` breaks.
+    /// @notice Reverts with the first rule that `p` breaks. The rules are those of protocols/sessions/limits.py: what they
+    /// let through every prover can play, and none loses its stake over a session that cannot be played.
     function check(IDataMarket.Params calldata p) public pure {
         if (p.mode > MODE_VERIFIED) revert BadMode(p.mode);
         bool verified = p.mode == MODE_VERIFIED;
@@ -36,12 +39,15 @@ library Terms {
         }
         if (verified && p.publicSums) revert BadPublicSums();
         bool small = !verified && !p.publicSums && p.dimension < PRIVATE_DIMENSION;
-        if (p.dimension < 1 || small) revert BadDimension(p.dimension);
-        if (p.bound == 0 || !(verified ? _fieldVerified(p) : _fieldGroups(p))) revert BadBound(p.bound);
+        if (p.dimension < 1 || p.dimension > MOST_DIMENSION || small) revert BadDimension(p.dimension);
+        if (p.fracBits > MOST_FRAC_BITS) revert BadFracBits(p.fracBits);
+        if (p.bound == 0 || !(verified ? _provable(p.bound) : _testable(p))) revert BadBound(p.bound);
     }
 
-    /// @notice Wei that createSession wants: reward, prover fees and the worst case of gas reimbursement.
+    /// @notice Checks `p`. Returns the wei that createSession wants: reward, prover fees and the worst case of gas
+    /// reimbursement.
     function escrow(IDataMarket.Params calldata p) public pure returns (uint256 total, uint256 gasBudget) {
+        check(p);
         gasBudget = Gas.worstCase(p) * p.gasPriceCap;
         total = uint256(p.reward) + uint256(p.committee) * p.proverFee + gasBudget;
     }
@@ -51,9 +57,8 @@ library Terms {
         external
         returns (uint256 total, uint256 gasBudget)
     {
-        check(p);
+        (total, gasBudget) = escrow(p);
         s.terms = p;
-        return escrow(p);
     }
 
     /// @dev Whether `groups` groups (verified: data owners) are enough for the rule to tolerate the fraction mu of
@@ -92,18 +97,19 @@ library Terms {
         if (p.rule == RULE_M_KRUM && (p.mKrum < 1 || p.mKrum > most)) revert BadMKrum(p.mKrum, most);
     }
 
-    /// @dev Wrap-around projections (8.7 times the norm of all updates together) and squared norms of a group's sum must
-    /// stay below half the field.
-    function _fieldGroups(IDataMarket.Params calldata p) private pure returns (bool) {
-        uint256 bound = p.bound;
+    /// @dev The window of the wrap-around test, 8.7 times the norm of the largest group's sum, must not exceed the
+    /// widest. With these sizes all else that must fit the field does: (2 * dimension + 1) windows, the squared norm of a
+    /// sum, the projections of all updates together (Python has the full list; a differential test compares).
+    function _testable(IDataMarket.Params calldata p) private pure returns (bool) {
         uint256 owners = uint256(p.groups) * p.groupSize;
-        uint256 norm = (2 * uint256(p.groupSize) - 1) * bound;
-        return 2 * 174 * owners * bound < 10 * FIELD && 2 * norm * norm < FIELD;
+        uint256 largest = 2 * uint256(p.groupSize) - 1;
+        if (largest > owners) largest = owners;
+        return 87 * largest * p.bound <= 10 * WIDEST_WINDOW;
     }
 
-    /// @dev Inner products of two updates, as signed numbers. What the proof needs is less simple: clients check it
-    /// (protocols/pine), and a session that breaks it has provers that refuse every upload.
-    function _fieldVerified(IDataMarket.Params calldata p) private pure returns (bool) {
-        return 2 * uint256(p.bound) * p.bound < FIELD;
+    /// @dev As protocols/pine: 8.7 times the bound must stay below the widest check of an update's proof. Squared norms,
+    /// inner products and the sum of 256 updates then fit the field, and so do (2 * dimension + 1) checks.
+    function _provable(uint256 bound) private pure returns (bool) {
+        return 87 * bound <= 10 * (WIDEST_WINDOW - 1);
     }
 }

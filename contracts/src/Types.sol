@@ -47,6 +47,7 @@ struct Session {
     uint16 acceptedGroups;
     uint8 attestations;
     bool feesDue; // a batch stands (or "no output"): fees are owed
+    uint16 opened; // have posted their openings
     // word, word
     uint128 funded;
     uint128 paid; // below 2^128, deposits included: there is not that much ether

@@ -8,10 +8,17 @@ import {Terms} from "../src/Terms.sol";
 import {MarketBase} from "./base/MarketBase.sol";
 
 contract CreationTest is MarketBase {
-    uint256 private constant FIELD = 2 ** 64 - 2 ** 32 + 1;
-
+    /// @dev Asking for the price says it, too.
     function refuse(IDataMarket.Params memory p, bytes memory why) private {
-        vm.deal(model, 1e30);
+        vm.expectRevert(why);
+        market.requiredEscrow(p);
+        vm.expectRevert(why);
+        vm.prank(model);
+        market.createSession(p);
+    }
+
+    /// @dev Refused for what the registry is, not for the terms.
+    function refuseHere(IDataMarket.Params memory p, bytes memory why) private {
         uint256 value = market.requiredEscrow(p);
         vm.expectRevert(why);
         vm.prank(model);
@@ -157,7 +164,7 @@ contract CreationTest is MarketBase {
         (p.registerBlocks, p.uploadBlocks, p.settleBlocks) = (3, 10, 9);
         refuse(p, abi.encodeWithSelector(WindowTooShort.selector, 3, 10, 9));
         p.settleBlocks = 101;
-        refuse(p, abi.encodeWithSelector(SettleTooLong.selector, 101, 100));
+        refuseHere(p, abi.encodeWithSelector(SettleTooLong.selector, 101, 100));
         p.settleBlocks = 10;
         accept(p);
     }
@@ -173,6 +180,11 @@ contract CreationTest is MarketBase {
         p = terms();
         p.dimension = 4096;
         accept(p);
+        p.dimension = 2 ** 24 - 1;
+        accept(p);
+        p.dimension = 2 ** 24;
+        refuse(p, abi.encodeWithSelector(BadDimension.selector, 2 ** 24));
+        p.dimension = 4096;
         p.reward = 0;
         refuse(p, abi.encodeWithSelector(BadReward.selector, 0));
         p.reward = 1;
@@ -187,22 +199,30 @@ contract CreationTest is MarketBase {
         refuse(p, abi.encodeWithSelector(BadBound.selector, type(uint64).max));
     }
 
-    /// @dev Exactly the largest bound that leaves room for the norm of a group's sum is accepted.
-    function testFuzzFieldFit(uint64 bound, uint16 groupSize) public {
+    function testFracBits() public {
         IDataMarket.Params memory p = terms();
-        p.groupSize = uint16(bound % 7 + 2 > 2 ? groupSize % 31 + 2 : 2);
-        p.bound = uint64(bound % 2 ** 31);
-        uint256 most = 2 * uint256(p.groupSize) - 1;
-        bool fits = p.bound != 0 && 2 * (most * p.bound) ** 2 < FIELD
-            && 2 * 87 * 4 * uint256(p.groupSize) * p.bound / 10 < FIELD / 2;
-        if (fits) accept(p);
+        p.fracBits = 40;
+        accept(p);
+        p.fracBits = 41;
+        refuse(p, abi.encodeWithSelector(BadFracBits.selector, 41));
+    }
+
+    /// @dev Exactly the largest bound for which the wrap-around test of the largest group is sound.
+    function testFuzzBound(uint64 value, uint16 size, uint8 groups) public {
+        IDataMarket.Params memory p = terms();
+        (p.rule, p.groups) = (0, uint16(bound(groups, 1, 8)));
+        p.groupSize = uint16(bound(size, p.groups == 1 ? 3 : 2, 32));
+        uint256 most = p.groups == 1 ? p.groupSize : 2 * uint256(p.groupSize) - 1;
+        uint256 largest = (10 * 2 ** 28) / (87 * most);
+        p.bound = uint64(value % 3 == 0 ? largest + value % 2 : value % 2 ** 26);
+        if (p.bound != 0 && p.bound <= largest) accept(p);
         else refuse(p, abi.encodeWithSelector(BadBound.selector, p.bound));
     }
 
     function testNeedsProvers() public {
         vm.prank(vm.addr(PROVER_KEY));
         registry.requestExit();
-        refuse(terms(), abi.encodeWithSelector(TooFewProvers.selector, 4, 5));
+        refuseHere(terms(), abi.encodeWithSelector(TooFewProvers.selector, 4, 5));
     }
 
     function testUnknownSession() public {

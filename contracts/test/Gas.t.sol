@@ -67,6 +67,7 @@ contract GasTest is VerifiedBase {
         bitmaps(id, 1, suffix);
         pokeNext(id);
         measure(string.concat("poke: query", suffix));
+        opened(id, suffix);
         bitmaps(id, 2, suffix);
         uint256 passed = Sets.full(view_(id).groupCount);
         attest(id, 1 << 4, 1);
@@ -92,6 +93,15 @@ contract GasTest is VerifiedBase {
         for (uint256 seat = 0; seat < n; ++seat) {
             post(id, seat, kind, all(id) | refBit(id));
             label(string.concat("postBitmap ", vm.toString(kind)), seat, n, suffix, Gas.BITMAP - again);
+        }
+    }
+
+    function opened(uint256 id, string memory suffix) private {
+        uint256 n = market.params(id).committee;
+        uint256 units = Gas.openings(8 * Sets.size(view_(id).sets[1]));
+        for (uint256 seat = 0; seat < n; ++seat) {
+            postOpenings(id, seat, view_(id).sets[1]);
+            label("postOpenings", seat, n, suffix, units);
         }
     }
 
@@ -142,6 +152,7 @@ contract GasTest is VerifiedBase {
         bitmaps(id, 1, suffix);
         pokeNext(id);
         measure(string.concat("poke: query", suffix));
+        opened(id, suffix);
         bitmaps(id, 2, suffix);
         uint256 accepted = all(id);
         uint256[] memory values = scores(id, accepted);

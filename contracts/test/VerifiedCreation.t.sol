@@ -8,13 +8,15 @@ import {VerifiedBase} from "./base/VerifiedBase.sol";
 
 /// @dev Mode verified: what creation accepts.
 contract VerifiedCreationTest is VerifiedBase {
-    uint256 private constant FIELD = 2 ** 64 - 2 ** 32 + 1;
+    /// @dev (2^28 - 1) / 8.7: what PINE can prove, whatever the dimension.
+    uint256 private constant LARGEST = 30854650;
 
     function refuse(IDataMarket.Params memory p, bytes memory why) private {
-        uint256 value = market.requiredEscrow(p);
+        vm.expectRevert(why);
+        market.requiredEscrow(p);
         vm.expectRevert(why);
         vm.prank(model);
-        market.createSession{value: value}(p);
+        market.createSession(p);
     }
 
     function accept(IDataMarket.Params memory p) private {
@@ -103,27 +105,43 @@ contract VerifiedCreationTest is VerifiedBase {
         IDataMarket.Params memory p = verified(NONE, EQUAL);
         p.dimension = 0;
         refuse(p, abi.encodeWithSelector(BadDimension.selector, 0));
+        p.dimension = 2 ** 24;
+        refuse(p, abi.encodeWithSelector(BadDimension.selector, 2 ** 24));
+        p.dimension = 2 ** 24 - 1;
+        accept(p);
         p.dimension = 1;
         accept(p);
         p.publicSums = true;
         refuse(p, abi.encodeWithSelector(BadPublicSums.selector));
     }
 
-    /// @dev Exactly the largest bound whose square has room below half the field.
-    function testFuzzFieldFit(uint64 bound, uint8 shift) public {
+    function testFuzzBound(uint64 value, uint8 shift) public {
         IDataMarket.Params memory p = verified(NONE, EQUAL);
-        p.bound = bound >> (shift % 64);
-        bool fits = p.bound != 0 && uint256(p.bound) ** 2 <= FIELD / 2;
-        if (fits) accept(p);
+        p.bound = value >> (shift % 64);
+        if (p.bound != 0 && p.bound <= LARGEST) accept(p);
         else refuse(p, abi.encodeWithSelector(BadBound.selector, p.bound));
     }
 
-    function testFieldFitAtTheEdge() public {
+    /// @dev At the edge, for small models and large ones.
+    function testLargestBound() public {
         IDataMarket.Params memory p = verified(NONE, EQUAL);
-        p.bound = 3037000499;
+        for (uint256 i = 0; i < 3; ++i) {
+            p.dimension = [uint32(1), 5090, 2 ** 24 - 1][i];
+            p.bound = uint64(LARGEST);
+            accept(p);
+            p.bound = uint64(LARGEST + 1);
+            refuse(p, abi.encodeWithSelector(BadBound.selector, LARGEST + 1));
+        }
+        p.bound = 1e9; // 8.7 times as much is beyond what a prover can check
+        refuse(p, abi.encodeWithSelector(BadBound.selector, 1e9));
+    }
+
+    function testFracBits() public {
+        IDataMarket.Params memory p = verified(NONE, EQUAL);
+        p.fracBits = 41;
+        refuse(p, abi.encodeWithSelector(BadFracBits.selector, 41));
+        p.fracBits = 40;
         accept(p);
-        p.bound = 3037000500;
-        refuse(p, abi.encodeWithSelector(BadBound.selector, 3037000500));
     }
 
     function testEscrow() public view {

@@ -239,6 +239,7 @@ _PLAIN: dict[str, Callable[[Head, dict[str, Any]], ev.ChainEvent]] = {
     "GroupsDrawn": lambda h, a: ev.GroupsDrawn(*h, a["order"], a["groupCount"]),
     "ShareRootCommitted": lambda h, a: ev.ShareRootCommitted(*h, a["index"], a["root"]),
     "BitmapPosted": lambda h, a: ev.BitmapPosted(*h, Bitmap(a["kind"]), a["prover"], a["bits"]),
+    "OpeningsPosted": lambda h, a: ev.OpeningsPosted(*h, a["prover"], a["present"], a["values"]),
     "SetFixed": lambda h, a: ev.SetFixed(*h, Bitmap(a["kind"]), a["bits"]),
     "UploadCommitted": lambda h, a: ev.UploadCommitted(*h, a["index"], a["root"]),
     "ReferenceCommitted": lambda h, a: ev.ReferenceCommitted(*h, a["root"]),

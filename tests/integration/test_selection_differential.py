@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from web3 import Web3
-from web3.exceptions import ContractCustomError
 
-from contracts import loader
 from omninode.chain.devchain import DevChain, DevChainError, find_anvil, start_anvil
 from protocols.selection import rules
+from tests.integration.contract_kit import connect, deploy_market
 
 INSTANCES = 400
 LIMIT = 2**240  # distances on chain are below it
@@ -33,24 +31,7 @@ def chain() -> Iterator[DevChain]:
 
 @pytest.fixture(scope="module")
 def market(chain: DevChain) -> Any:
-    """A market with five provers."""
-    w3 = Web3(Web3.HTTPProvider(chain.url, request_kwargs={"timeout": 20}))
-    deployer, *provers = w3.eth.accounts[:6]
-    libraries = {name: _deploy(w3, name).address for name in loader.LIBRARIES}
-    registry = _deploy(w3, "ProverRegistry", 10**18, 100)
-    market = _deploy(w3, "DataMarket", registry.address, libraries=libraries)
-    registry.functions.setMarket(market.address).transact({"from": deployer})
-    for prover in provers:
-        registry.functions.register(b"\1" * 32, b"\2" * 32).transact({"from": prover, "value": 10**18})
-    return market
-
-
-def _deploy(w3: Web3, name: str, *args: object, libraries: dict[str, str] | None = None) -> Any:
-    artifact = loader.load(name)
-    factory = w3.eth.contract(abi=artifact.abi, bytecode=loader.link(artifact, libraries or {}))
-    transaction = factory.constructor(*args).transact({"from": w3.eth.accounts[0]})
-    receipt = w3.eth.wait_for_transaction_receipt(transaction, timeout=20)
-    return w3.eth.contract(receipt["contractAddress"], abi=artifact.abi)
+    return deploy_market(connect(chain))
 
 
 def instance(rnd: random.Random) -> tuple[int, int, int, int, int, list[list[int]]]:
@@ -113,32 +94,3 @@ def test_the_largest_selection_fits_a_transaction(market: Any, seed: bytes) -> N
     distances = [rnd.randrange(LIMIT) for _ in range(120)]
     for rule in (rules.OUTLIER, rules.MULTI_KRUM, rules.M_KRUM):
         assert market.functions.select(rule, 0xFFFF, 16, 0, 14, distances).estimate_gas() < 4_000_000
-
-
-def test_creation_refuses_what_the_rules_refuse(market: Any, seed: bytes) -> None:
-    """`creatable` and the contract agree on every choice of rule, groups, mu and m."""
-    rnd = random.Random(seed)
-    errors = {"BadRule", "BadSizes", "BadMu", "TooFewGroups", "BadMKrum"}
-    selectors = {
-        Web3.keccak(text=signature(entry))[:4].hex(): entry["name"] for entry in market.abi if entry["type"] == "error"
-    }
-    for number in range(INSTANCES // 2):
-        rule, groups = rnd.choice([0, 1, 2, 3, 3, 4]), rnd.randint(0, 17)
-        mu_bps, m = rnd.choice([0, 2500, 5000, 9999, 10000, rnd.randrange(10**4)]), rnd.randrange(16)
-        terms = (
-            b"\1" * 32, b"\2" * 32, bytes(32), 1, 0, 0, 0, 0, 65536, 5000, 3, groups, mu_bps, m, 3, 3, 10, 10, 0, 16, 5,
-            1, rule, 0, False,
-        )  # fmt: skip
-        try:
-            market.functions.createSession(terms).call({"value": 1})
-            refused = None
-        except ContractCustomError as error:
-            refused = selectors[str(error.data)[2:10]]
-        creatable = rules.creatable(rule, groups, mu_bps, m) and groups <= rules.MAX_GROUPS
-        case = f"seed {seed.hex()}, case {number}: rule {rule}, R {groups}, mu {mu_bps}, m {m}: {refused}"
-        assert (refused is None) == creatable, case
-        assert refused is None or refused in errors, case
-
-
-def signature(entry: dict[str, Any]) -> str:
-    return f"{entry['name']}({','.join(field['type'] for field in entry['inputs'])})"

@@ -178,6 +178,20 @@ abstract contract MarketBase is Test {
         }
     }
 
+    /// @dev Elements as wide as those of the field, one per uploader in `present`.
+    function openings(uint256 present, uint256 salt) internal pure returns (bytes memory values) {
+        for (uint256 k = Sets.size(present); k > 0; --k) {
+            values = abi.encodePacked(values, uint64(uint256(keccak256(abi.encode(salt, k)))));
+        }
+    }
+
+    function postOpenings(uint256 id, uint256 seat, uint256 present) internal {
+        address who = market.committeeOf(id)[seat];
+        bytes memory values = openings(present, 1);
+        vm.prank(who);
+        market.postOpenings(id, present, values);
+    }
+
     /// @dev Walks the session, everybody honest, until `target` begins.
     function walk(uint256 id, IDataMarket.Phase target) internal {
         while (phase(id) < target) {
@@ -245,9 +259,7 @@ abstract contract MarketBase is Test {
     function batchStruct(uint256 id, IDataMarket.BatchHeader memory h) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
-                keccak256(
-                    "Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 valuesHash,bytes32 digest)"
-                ),
+                keccak256("Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 valuesHash,bytes32 digest)"),
                 id,
                 h.validSet,
                 h.passed,

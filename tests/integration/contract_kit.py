@@ -1,0 +1,64 @@
+"""Contracts on a development chain, in the hands of web3: for tests that ask them the same thing a thousand times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from web3 import Web3
+
+from contracts import loader
+from omninode.chain.devchain import DevChain
+
+STAKE = 10**18
+
+
+def connect(chain: DevChain) -> Web3:
+    """A connection that may send in anybody's name."""
+    w3 = Web3(Web3.HTTPProvider(chain.url, request_kwargs={"timeout": 20}))
+    rpc(w3, "anvil_autoImpersonateAccount", True)
+    return w3
+
+
+def rpc(w3: Web3, method: str, *args: object) -> Any:
+    """A method that web3 does not know."""
+    answer = w3.provider.make_request(method, list(args))  # type: ignore[arg-type]
+    assert "error" not in answer, answer
+    return answer["result"]
+
+
+def funded(w3: Web3, address: bytes, wei: int = 10 * STAKE) -> str:
+    """The address as web3 writes it, with ``wei`` to spend."""
+    who = Web3.to_checksum_address(address)
+    rpc(w3, "anvil_setBalance", who, hex(wei))
+    return who
+
+
+def deploy(w3: Web3, name: str, *args: object, libraries: dict[str, str] | None = None) -> Any:
+    """A contract from its artifact."""
+    artifact = loader.load(name)
+    factory = w3.eth.contract(abi=artifact.abi, bytecode=loader.link(artifact, libraries or {}))
+    transaction = factory.constructor(*args).transact({"from": w3.eth.accounts[0]})
+    receipt = w3.eth.wait_for_transaction_receipt(transaction, timeout=20)
+    return w3.eth.contract(receipt["contractAddress"], abi=artifact.abi)
+
+
+def deploy_market(w3: Web3, *, provers: int = 5, exit_delay: int = 100) -> Any:
+    """A market with registered provers that have wallets of their own."""
+    libraries = {name: deploy(w3, name).address for name in loader.LIBRARIES}
+    registry = deploy(w3, "ProverRegistry", STAKE, exit_delay)
+    market = deploy(w3, "DataMarket", registry.address, libraries=libraries)
+    registry.functions.setMarket(market.address).transact({"from": w3.eth.accounts[0]})
+    for number in range(provers):
+        who = funded(w3, bytes(19) + bytes([0x80 + number]))
+        registry.functions.register(b"\1" * 32, b"\2" * 32).transact({"from": who, "value": STAKE})
+    return market
+
+
+def custom_errors(contract: Any) -> dict[str, str]:
+    """Selector (8 hex digits) -> name of every error in the contract's ABI."""
+    entries = [entry for entry in contract.abi if entry["type"] == "error"]
+    return {Web3.keccak(text=_signature(entry))[:4].hex(): entry["name"] for entry in entries}
+
+
+def _signature(entry: dict[str, Any]) -> str:
+    return f"{entry['name']}({','.join(field['type'] for field in entry['inputs'])})"

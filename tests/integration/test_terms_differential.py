@@ -1,0 +1,188 @@
+"""The contract refuses at creation what the machines cannot play, no more and no less: `Terms` against `limits`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from web3.exceptions import ContractCustomError
+
+from omninode.chain.convert import params_from_struct, params_to_struct
+from omninode.chain.devchain import DevChain, DevChainError, find_anvil, start_anvil
+from protocols.pine import params as pine
+from protocols.sessions import limits
+from protocols.sessions.params import Mode, Payout, Rule
+from tests.integration.contract_kit import connect, custom_errors, deploy_market, funded
+from tests.simulation.session import small_params
+
+INSTANCES = 400
+OWNER = b"\xac" * 20
+
+try:
+    find_anvil()
+except DevChainError as error:
+    pytestmark = pytest.mark.skip(reason=str(error))
+else:
+    pytestmark = pytest.mark.filterwarnings("default")
+
+Struct = dict[str, Any]
+EDGES: dict[str, tuple[int | bool, ...]] = {
+    "mode": (0, 1, 2, 255),
+    "rule": (0, 1, 2, 3, 4, 5, 255),
+    "payout": (0, 1, 2),
+    "scoreCap": (0, 1, (1 << 127) - 1, 1 << 127),
+    "groupSize": (0, 1, 2, 3, 16, 31, 32, 33, 65535),
+    "groups": (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 64, 65, 254, 255, 256, 65535),
+    "committee": (0, 4, 5, 8, 9, 12, 13, 16, 17, 255),
+    "threshold": (0, 1, 2, 3, 4, 255),
+    "muBps": (0, 1, 2500, 5000, 8333, 8334, 9999, 10000, 65535),
+    "mKrum": (0, 1, 2, 5, 7, 65535),
+    "minAccepted": (0, 2, 3, 4, 6, 12, 13, 255, 256, 65535),
+    "registerBlocks": (0, 2, 3, 65535),
+    "uploadBlocks": (0, 9, 10, 65535),
+    "settleBlocks": (0, 9, 10, 65535),
+    "publicSums": (False, True),
+    "dimension": (0, 1, 4095, 4096, (1 << 24) - 1, 1 << 24, (1 << 32) - 1),
+    "fracBits": (0, 40, 41, 255),
+    "bound": (0, 1, 10**9, 1 << 31, (1 << 64) - 1),
+    "reward": (0, 1, 1 << 64),
+    "gasPriceCap": (0, (1 << 64) - 1),
+}
+"""Values of each field around the limits of either side, and the last one that its type holds."""
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with start_anvil(block_time=None) as chain:
+        yield chain
+
+
+class Creation:
+    """A market that nothing but the terms can keep from a session: provers and exit delay are as large as they get."""
+
+    def __init__(self, chain: DevChain) -> None:
+        w3 = connect(chain)
+        self.market = deploy_market(w3, provers=16, exit_delay=1 << 16)
+        self.errors = custom_errors(self.market)
+        self.owner = funded(w3, OWNER, 1 << 120)
+
+    def refusal(self, struct: Struct) -> str | None:
+        """Name of the error; None: the session can be created. Price and creation say the same."""
+        try:
+            escrow = self.market.functions.requiredEscrow(struct).call()
+        except ContractCustomError as error:
+            escrow, priced = 0, self._name(error)
+        else:
+            priced = None
+        try:
+            self.market.functions.createSession(struct).call({"from": self.owner, "value": escrow})
+        except ContractCustomError as error:
+            assert self._name(error) == priced
+        else:
+            assert priced is None
+        return priced
+
+    def _name(self, error: ContractCustomError) -> str:
+        return self.errors[str(error.data).removeprefix("0x")[:8]]
+
+
+@pytest.fixture(scope="module")
+def creation(chain: DevChain) -> Creation:
+    return Creation(chain)
+
+
+def python_refusal(struct: Struct) -> str | None:
+    """The sentence with which a client refuses such a session; None: it plays it."""
+    try:
+        limits.check_params(params_from_struct(struct, OWNER))
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def usual(mode: Mode, rule: Rule = Rule.NONE, payout: Payout = Payout.EQUAL) -> Struct:
+    """Terms that both sides take: 4 groups of 3, or 12 data owners."""
+    verified = mode == Mode.VERIFIED
+    return params_to_struct(
+        small_params(
+            owner=OWNER, mode=mode, rule=rule, payout=payout, mu_bps=2500, m_krum=1, dimension=5000,
+            group_size=1 if verified else 3, groups=12 if verified else 4, public_sums=False,
+        )
+    )  # fmt: skip
+
+
+def largest(struct: Struct) -> int:
+    """The largest bound that Python takes, where mode and sizes make sense."""
+    size, groups, dimension = struct["groupSize"], struct["groups"], struct["dimension"]
+    if struct["mode"] == Mode.VERIFIED:
+        return pine.largest_bound(dimension)
+    return limits.largest_bound(dimension, size, groups) if size and groups else 0
+
+
+def agree(creation: Creation, struct: Struct, case: str) -> bool:
+    """Both sides say the same of ``struct``; whether they take it."""
+    ours, theirs = python_refusal(struct), creation.refusal(struct)
+    assert (ours is None) == (theirs is None), f"{case}: Python: {ours}; contract: {theirs}; {struct}"
+    return ours is None
+
+
+KINDS = [(Mode.GROUPED, rule, Payout.EQUAL) for rule in Rule if rule != Rule.TRUST] + [
+    (Mode.VERIFIED, rule, payout) for rule in (Rule.NONE, Rule.M_KRUM, Rule.TRUST) for payout in Payout
+]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_each_edge_alone(creation: Creation, mode: Mode) -> None:
+    """One field of usual terms at a time, at its edges."""
+    taken = 0
+    for field, values in EDGES.items():
+        for value in values:
+            struct = usual(mode, Rule.OUTLIER) | {field: value}
+            taken += agree(creation, struct, f"{field} = {value}")
+    assert taken > len(EDGES)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_largest_bound(creation: Creation, mode: Mode) -> None:
+    """Exactly it, for every size of group and for small and large models."""
+    for dimension in (1, 4096, 10**6, limits.MOST_DIMENSION):
+        for size, groups in ((2, 2), (2, 16), (3, 1), (5, 4), (16, 16), (32, 1), (32, 8)):
+            shape = {"groups": 12} if mode == Mode.VERIFIED else {"groupSize": size, "groups": groups}
+            struct = usual(mode) | shape | {"dimension": dimension, "publicSums": mode == Mode.GROUPED}
+            most = largest(struct)
+            assert agree(creation, struct | {"bound": most}, "largest")
+            assert not agree(creation, struct | {"bound": most + 1}, "one more")
+            if mode == Mode.VERIFIED:
+                break
+
+
+def instance(rnd: random.Random) -> Struct:
+    """Usual terms with up to four fields changed, half of the time so that they may still go together."""
+    struct = usual(*rnd.choice(KINDS))
+    for field in rnd.sample(sorted(EDGES), rnd.randint(0, 4)):
+        struct[field] = rnd.choice(EDGES[field])
+    if rnd.random() < 0.5:
+        struct["groups"] = rnd.randint(1, 16 if struct["mode"] == Mode.GROUPED else 255)
+        struct["muBps"] = rnd.randrange(10_000)
+    if rnd.random() < 0.3:
+        struct["bound"] = max(0, largest(struct) + rnd.randint(-1, 1))
+    return struct
+
+
+def test_random_terms(creation: Creation, seed: bytes) -> None:
+    rnd = random.Random(seed)
+    taken = sum(agree(creation, instance(rnd), f"seed {seed.hex()}, {number}") for number in range(INSTANCES))
+    assert INSTANCES // 10 < taken < INSTANCES * 9 // 10, "the generator is broken"
+
+
+def test_what_would_cost_honest_provers_their_stake(creation: Creation) -> None:
+    """Bounds that cannot be proved, models that are too large: nobody could vote on such uploads."""
+    verified, grouped = usual(Mode.VERIFIED, Rule.TRUST), usual(Mode.GROUPED)
+    assert creation.refusal(verified | {"bound": 10**9}) == "BadBound"
+    assert creation.refusal(verified | {"dimension": 1 << 24}) == "BadDimension"
+    assert creation.refusal(grouped | {"bound": 10**9}) == "BadBound"
+    assert creation.refusal(grouped | {"dimension": 1 << 24}) == "BadDimension"
+    assert creation.refusal(grouped | {"fracBits": 41}) == "BadFracBits"
+    assert creation.refusal(verified) is creation.refusal(grouped) is None
