@@ -357,6 +357,20 @@ def test_who_is_accepted_with_which_score(changes: dict[str, Any], accepted: lis
     assert made.output([]) is None
 
 
+def test_a_batch_is_signed_only_with_shares_of_all_accepted() -> None:
+    """n - t signatures mean that n - t provers can serve the sum."""
+    made = selection(VECTORS, rule=Rule.TRUST)
+    shares = cast(Held, made.rebuild).shares
+    del shares[3]
+    assert made.accepted() == [0, 1, 2] and made.done  # 3 is not accepted
+    del shares[1]
+    assert not made.done
+    nothing_opened = selection(VECTORS, rule=Rule.NONE)
+    assert nothing_opened.done
+    del cast(Held, nothing_opened.rebuild).shares[3]
+    assert not nothing_opened.done
+
+
 def test_the_digest_binds_what_was_decoded() -> None:
     one, other = selection(VECTORS, rule=Rule.TRUST), selection({**VECTORS, 0: [10, 2]}, rule=Rule.TRUST)
     assert one.statement() == other.statement()  # the second coordinate is not the reference's
