@@ -89,9 +89,10 @@ def _collect_logs(root: Path, nodes: list[NodeProcess]) -> None:
 
 
 class Play:
-    """One run of the demo; the methods are its acts. build: sets the stage."""
+    """One run of the demo; the methods are its acts. build: sets the stage.  ready_s: until all nodes answer."""
 
     build = staticmethod(stage.build)
+    ready_s = READY_S
 
     def __init__(
         self,
@@ -155,7 +156,7 @@ class Play:
         for node in self.cluster.nodes:
             node.start()
         provers = self.options.provers + self.options.hostile
-        with trio.move_on_after(READY_S) as scope:
+        with trio.move_on_after(self.ready_s) as scope:
             while True:
                 self._require_running()
                 answers = [await self._ask(node, "status") or {"warm": False} for node in self.cluster.nodes]
@@ -167,7 +168,7 @@ class Play:
                 await trio.sleep(0.5)
         if scope.cancelled_caught:
             raise DemoFailed(
-                f"not all nodes were ready within {READY_S:g} s", f"read {self.stage.root}/nodes/*/node.log"
+                f"not all nodes were ready within {self.ready_s:g} s", f"read {self.stage.root}/nodes/*/node.log"
             )
         owner = await self._owner_model()
         assert owner is not None

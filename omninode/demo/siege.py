@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 OWNER = "model-owner"
 SESSION_LIMIT_S = 120
-START_LIMIT_S = 300
+START_LIMIT_S = 300.0
 HONEST_FIRST = 2  # sessions before a single attack: the model stands on its feet, and there is something to replay
 
 
@@ -49,7 +49,7 @@ def besiege(options: DemoOptions) -> int:
     if options.owners < LEAST_OWNERS:
         raise UsageError(f"{options.owners} data owners are too few", f"use --owners {LEAST_OWNERS} or more")
     count = len(sessions_of(options))
-    limit = START_LIMIT_S + count * SESSION_LIMIT_S
+    limit = int(2 * START_LIMIT_S) + count * SESSION_LIMIT_S
     return demo.run(replace(options, sessions=count, provers=options.provers + 1, wall_limit_s=limit), Siege)
 
 
@@ -63,6 +63,7 @@ class Siege(demo.Play):
     """The acts of the demo with attackers in them. Orders are given before each session, by name or by seat."""
 
     build = staticmethod(build)
+    ready_s = START_LIMIT_S
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
