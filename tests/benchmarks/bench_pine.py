@@ -15,27 +15,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
 from protocols.fields.prg import expand
 from protocols.pine import oracle
 from protocols.pine.encode import encode_bits, wr_results, wr_stream
-from protocols.pine.params import PineParams, choose
+from protocols.pine.params import PineParams, Sizes, choose
 from protocols.pine.proof import Querier, decide, prove
 from protocols.pine.transcript import joint_rand, query_rand
 from protocols.pine.upload import Piece, make_upload, open_upload, verifier_share
 from protocols.secagg.upload import commit_upload
 from protocols.sharing import robust, shamir
 from protocols.wire.context import Context
-from tests.benchmarks.memory import peak_rss
+from tests.benchmarks.memory import grown, start_growth
 from tests.benchmarks.rows import AIMS, Row, against_aim, row
 
 CONTEXT, ADDRESS, SEED = Context(31337, b"\x11" * 20, 1), b"o" * 20, b"s" * 32
@@ -71,9 +69,9 @@ def made_proof(params: PineParams, x: Vector) -> Vector:
     return prove(params, x, bits, results, joint_rand(params, SEED), expand(SEED, params.prove_rand_length))
 
 
-def uploaded(dimension: int, bound: int) -> tuple[bytes, list[Piece]]:
+def uploaded(params: PineParams, x: Vector) -> tuple[bytes, list[Piece]]:
     """Everything that a data owner does."""
-    return make_upload(choose(dimension, bound), CONTEXT, ADDRESS, update(dimension, bound), N, T, SEED)
+    return make_upload(params, CONTEXT, ADDRESS, x, N, T, SEED)
 
 
 def alone(x: Vector) -> int:
@@ -92,7 +90,7 @@ def of_dimension(exponent: int, frac_bits: int) -> list[Row]:
     """Times and bytes at d = 10^exponent with bound 1."""
     d, bound = 10**exponent, 1 << frac_bits
     params, x = choose(d, bound), update(d, bound)
-    root, pieces = uploaded(d, bound)
+    root, pieces = uploaded(params, x)
     querier = Querier(params, query_rand(params, CONTEXT, SEED))
     shares = [opening(params, root, piece, querier, i) for i, piece in enumerate(pieces, 1)]
     shares[0] = expand(SEED, params.verifier_length)
@@ -117,7 +115,7 @@ def of_dimension(exponent: int, frac_bits: int) -> list[Row]:
         row(
             f"PINE whole upload (sharing alone), {at}",
             said,
-            cpu_s(lambda: uploaded(d, bound)),
+            cpu_s(lambda: uploaded(params, x)),
             cpu_s(lambda: alone(x)),
             "s",
         ),
@@ -138,8 +136,8 @@ def memory(d: int, bound: int, at: str) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         for role in ("owner", "prover"):
             command = [sys.executable, "-m", "tests.benchmarks.bench_pine", role, str(d), str(bound), folder]
-            grown = float(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=300).stdout)
-            rows.append(row(f"PINE memory, {role}, {at}", {"vector_MB": 8 * d / 1e6}, grown, None, "MB"))
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=300)
+            rows.append(row(f"PINE memory, {role}, {at}", {"vector_MB": 8 * d / 1e6}, float(done.stdout), None, "MB"))
     return rows
 
 
@@ -149,26 +147,15 @@ def child(role: str, dimension: int, bound: int, folder: Path) -> float:
     querier = Querier(params, query_rand(params, CONTEXT, SEED))
     if role == "owner":
         x = update(dimension, bound)
-        before = _now_mb()
+        before = start_growth()
         root, pieces = make_upload(params, CONTEXT, ADDRESS, x, N, T, SEED)
-        grown = _peak_mb() - before
+        growth = grown(before)
         path.write_bytes(pickle.dumps((root, pieces[PROVER - 1])))
-        return grown
+        return growth
     root, piece = pickle.loads(path.read_bytes())
-    before = _now_mb()
+    before = start_growth()
     opening(params, root, piece, querier)
-    return _peak_mb() - before
-
-
-def _now_mb() -> float:
-    """Memory now; from here on the peak counts anew (Linux)."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    return float(psutil.Process().memory_info().rss) / 1e6
-
-
-def _peak_mb() -> float:
-    return peak_rss(psutil.Process()) / 1e6
+    return grown(before)
 
 
 @cache
@@ -180,7 +167,7 @@ def _python_case() -> tuple[PineParams, Vector, Vector, list[int]]:
     return params, x, bits, [*x.tolist(), *bits.tolist(), *results.tolist()]
 
 
-def _each(params: PineParams) -> list[tuple[oracle.Circuit, Any]]:
+def _each(params: PineParams) -> list[tuple[oracle.Circuit, Sizes]]:
     norm, valid = (oracle.norm_equality, params.norm_equality), (oracle.valid, params.valid)
     return [norm] * params.proofs_norm + [valid] * params.proofs
 

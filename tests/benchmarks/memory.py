@@ -80,3 +80,15 @@ class Watch:
     def most(self, role: str) -> tuple[float, float]:
         """(RSS, PSS) in MB (10^6 bytes) of the largest process of this role at its worst moment."""
         return max(self.rss[role].values()) / 1e6, max(self.pss[role].values()) / 1e6
+
+
+def start_growth() -> float:
+    """MB that this process has now; from here on its peak counts anew (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return float(psutil.Process().memory_info().rss) / 1e6
+
+
+def grown(before: float) -> float:
+    """MB by which the peak has grown since ``start_growth``."""
+    return peak_rss(psutil.Process()) / 1e6 - before

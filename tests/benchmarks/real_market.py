@@ -28,10 +28,11 @@ GWEI = 10**9
 
 @dataclass
 class Gas:
-    """Gas used: by function, one entry per call; and by who paid it."""
+    """Gas used: by function, one entry per call; and by who paid it. calldata: bytes of what was sent, by function."""
 
     by_call: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     by_sender: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+    calldata: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, call: str, sender: bytes, used: int) -> None:
         """One mined transaction."""
@@ -83,6 +84,7 @@ class RealMarket:
         for sender, call, args in queue:
             data = self._market.contract.interface.function(call).call_data((self.session, *args))
             value = self._deposit if call == "register" else 0
+            self.gas.calldata[call].append(len(data))
             sent.append((call, sender, await self._submit(sender, self._market.address, data, value)))
         await self._in_block(sent)
         return await self.news()
