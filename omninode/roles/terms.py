@@ -62,10 +62,14 @@ def score_cap(share: float, bound: int) -> int:
 
 
 def guarantee(params: SessionParams) -> tuple[bool | None, str]:
-    """Whether the papers' guarantee holds for these numbers (None: it is not about numbers), and why."""
+    """Whether the papers' guarantee holds for these numbers (None: it is not about numbers), and why.
+
+    R, of which the fraction mu may be bad: groups; in mode verified data owners, if all places are taken.
+    """
     if params.rule == Rule.TRUST:
         return None, "each update is proved within the bound and held against the owner's reference: no majority needed"
-    holds, why = rules.guarantees(params.rule, params.groups, params.mu_bps, params.m_krum)
+    what = "data owners" if params.mode == Mode.VERIFIED else "groups"
+    holds, why = rules.guarantees(params.rule, params.groups, params.mu_bps, params.m_krum, what)
     if params.mode == Mode.VERIFIED and params.rule != Rule.NONE:
         why += "; distances of single updates let identities under one hand probe the coordinates of others"
     return holds, why

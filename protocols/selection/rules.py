@@ -91,31 +91,21 @@ def _m_krum(distances: Sequence[Sequence[int]], f: int, m: int) -> tuple[int, ..
     return tuple(sorted(kept)) or None
 
 
-def creatable(rule: int, created: int, mu_bps: int, m: int) -> bool:
-    """Whether a session may be created: the rule exists and could, with every group passing, give an output on chain.
-
-    False for R = 0, mu >= 1; except for ``none`` also for R < floor(mu R) + 3 and R > 16; for m-Krum also unless
-    1 <= m <= R - floor(mu R) - 2.
-    """
-    if not NONE <= rule <= M_KRUM or created < 1 or not 0 <= mu_bps < BPS:
-        return False
-    if rule == NONE:
-        return True
-    f = corrupted(created, mu_bps)
-    return f + 3 <= created <= MAX_GROUPS and (rule != M_KRUM or 1 <= m <= created - f - 2)
-
-
-def guarantees(rule: int, created: int, mu_bps: int, m: int) -> tuple[bool, str]:
+def guarantees(rule: int, created: int, mu_bps: int, m: int, what: str = "groups") -> tuple[bool, str]:
     """Whether the papers' guarantee holds for these numbers, and a sentence for the user that says why.
+
+    created: R.  what: of what there are R, in words. ValueError for a rule that does not compare distances, but ``none``.
 
     Krum's (Blanchard et al. 2017): 2f + 2 < R with f = floor(mu R). OmniLytics' for m-Krum adds m < (1 - 2 mu)R - 2, mu
     < 1/2. ``outlier`` rests on the same majority condition. ``none`` promises nothing.
     """
+    if not NONE <= rule <= M_KRUM:
+        raise ValueError(f"rule {rule} compares no distances")
     f = corrupted(created, mu_bps)
     if rule == NONE:
-        return False, "no selection: one bad group spoils the result"
+        return False, f"no selection: one bad of {created} {what} spoils the result"
     if 2 * f + 2 >= created:
-        return False, f"2f + 2 < R does not hold: f = {f} of R = {created} groups may be bad"
+        return False, f"2f + 2 < R does not hold: f = {f} of R = {created} {what} may be bad"
     if rule == M_KRUM:
         most = Fraction((BPS - 2 * mu_bps) * created, BPS) - 2
         if mu_bps * 2 >= BPS or not m < most:

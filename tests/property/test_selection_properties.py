@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.gram.distances import from_upper
-from protocols.selection.rules import BPS, M_KRUM, MULTI_KRUM, NONE, OUTLIER, creatable, select
+from protocols.selection.rules import BPS, M_KRUM, MULTI_KRUM, NONE, OUTLIER, select
+from protocols.sessions.limits import check_params
+from protocols.sessions.params import Mode, Rule
+from tests.simulation.session import small_params
 
 values = st.one_of(st.integers(0, 3), st.integers(0, 2**140))
 Case = tuple[list[list[int]], int, int, int, int]
@@ -85,8 +88,13 @@ def test_never_empty_and_never_too_many(rule: int, case: Case) -> None:
 
 @given(st.sampled_from([NONE, OUTLIER, MULTI_KRUM, M_KRUM]), cases())
 def test_what_can_be_created_has_an_output_when_all_pass(rule: int, case: Case) -> None:
+    """In both modes: groups that passed, or as many data owners."""
     matrix, _, passed, mu_bps, m = case
-    if creatable(rule, passed, mu_bps, m):
+    for shape in ({"group_size": 3}, {"mode": Mode.VERIFIED, "group_size": 1, "public_sums": False}):
+        try:
+            check_params(small_params(groups=passed, rule=Rule(rule), mu_bps=mu_bps, m_krum=m, **shape))
+        except ValueError:
+            continue
         assert select(rule, matrix, passed, passed, mu_bps, m) is not None
 
 

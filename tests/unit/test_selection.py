@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocols.gram.distances import from_upper
-from protocols.selection.rules import M_KRUM, MULTI_KRUM, NONE, OUTLIER, creatable, guarantees, select
+from protocols.selection.rules import M_KRUM, MULTI_KRUM, NONE, OUTLIER, guarantees, select
 
 KRUMS = (OUTLIER, MULTI_KRUM, M_KRUM)
 
@@ -153,40 +153,11 @@ def test_wrong_shapes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "created", "mu_bps", "m", "allowed"),
-    [
-        (NONE, 1, 0, 0, True),
-        (NONE, 100, 9999, 0, True),
-        (NONE, 0, 0, 0, False),
-        (NONE, 3, 10_000, 0, False),
-        (OUTLIER, 3, 0, 0, True),
-        (OUTLIER, 2, 0, 0, False),
-        (OUTLIER, 4, 2500, 0, True),
-        (OUTLIER, 4, 5000, 0, False),
-        (OUTLIER, 16, 2500, 0, True),
-        (OUTLIER, 17, 2500, 0, False),
-        (MULTI_KRUM, 4, 2500, 0, True),
-        (MULTI_KRUM, 3, 3333, 0, True),
-        (MULTI_KRUM, 3, 3334, 0, False),
-        (M_KRUM, 4, 2500, 1, True),
-        (M_KRUM, 4, 2500, 0, False),
-        (M_KRUM, 4, 2500, 2, False),
-        (M_KRUM, 8, 2500, 4, True),
-        (M_KRUM, 8, 2500, 5, False),
-        (4, 8, 0, 0, False),
-        (OUTLIER, 8, -1, 0, False),
-    ],
-)
-def test_creatable(rule: int, created: int, mu_bps: int, m: int, allowed: bool) -> None:
-    assert creatable(rule, created, mu_bps, m) is allowed
-
-
-@pytest.mark.parametrize(
     ("rule", "created", "mu_bps", "m", "holds", "says"),
     [
         (NONE, 8, 0, 0, False, "no selection"),
         (OUTLIER, 5, 2500, 0, True, "f = 1, R = 5"),
-        (OUTLIER, 4, 2500, 0, False, "f = 1 of R = 4"),
+        (OUTLIER, 4, 2500, 0, False, "f = 1 of R = 4 groups"),
         (MULTI_KRUM, 8, 2500, 0, True, "2f + 2 < R holds"),
         (MULTI_KRUM, 6, 3400, 0, False, "does not hold"),
         (M_KRUM, 8, 2500, 1, True, "m = 1"),
@@ -200,3 +171,11 @@ def test_guarantees(rule: int, created: int, mu_bps: int, m: int, holds: bool, s
     answer, sentence = guarantees(rule, created, mu_bps, m)
     assert answer is holds
     assert says in sentence
+
+
+def test_guarantees_of_data_owners() -> None:
+    """Mode verified: R is what there may be of them."""
+    assert guarantees(OUTLIER, 64, 2500, 0, "data owners") == (True, "2f + 2 < R holds: f = 16, R = 64")
+    assert "f = 32 of R = 64 data owners" in guarantees(OUTLIER, 64, 5000, 0, "data owners")[1]
+    with pytest.raises(ValueError, match="rule 4 compares no distances"):
+        guarantees(4, 12, 2500, 0)

@@ -94,3 +94,6 @@ def test_what_is_said_of_the_guarantee() -> None:
     assert holds is True  # f = 3 of 12
     assert "probe" in why
     assert terms.guarantee(made(rule="none"))[0] is False
+    holds, why = terms.guarantee(made(rule="outlier", data_owners=20, mu=0.5))
+    assert holds is False  # f = 10 of the 20 that there may be
+    assert "R = 20 data owners" in why
