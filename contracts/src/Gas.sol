@@ -12,8 +12,8 @@ library Gas {
     uint256 internal constant COMMIT_SHARES = 37_000;
     uint256 internal constant COMMIT_UPLOAD = 61_000;
     uint256 internal constant BITMAP = 60_000;
-    uint256 internal constant OPENINGS = 45_000;
-    uint256 internal constant OPENINGS_WORD = 800; // per 32 bytes
+    uint256 internal constant OPENINGS = 43_000;
+    uint256 internal constant OPENINGS_WORD = 975; // per 32 bytes; at 255 data owners the least price of calldata (EIP-7623) counts
     uint256 internal constant POKE = 25_000;
     uint256 internal constant BEACON = 28_000;
     uint256 internal constant DRAW = 55_000; // per prover drawn

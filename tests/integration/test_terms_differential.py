@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from web3.exceptions import ContractCustomError
 
 from omninode.chain.convert import params_from_struct, params_to_struct
 from omninode.chain.devchain import DevChain, DevChainError, find_anvil, start_anvil
+from omninode.chain.market import market_interface
 from protocols.pine import params as pine
 from protocols.sessions import limits
 from protocols.sessions.params import Mode, Payout, Rule
-from tests.integration.contract_kit import connect, custom_errors, deploy_market, funded
+from tests.integration.contract_kit import calls, connect, deploy_market, funded
 from tests.simulation.session import small_params
 
-INSTANCES = 400
+INSTANCES = 1000
 OWNER = b"\xac" * 20
 
 try:
@@ -64,28 +64,30 @@ class Creation:
 
     def __init__(self, chain: DevChain) -> None:
         w3 = connect(chain)
-        self.market = deploy_market(w3, provers=16, exit_delay=1 << 16)
-        self.errors = custom_errors(self.market)
-        self.owner = funded(w3, OWNER, 1 << 120)
+        self._url, self._to = chain.url, deploy_market(w3, provers=16, exit_delay=1 << 16).address
+        self._owner = funded(w3, OWNER, 1 << 120)
 
-    def refusal(self, struct: Struct) -> str | None:
-        """Name of the error; None: the session can be created. Price and creation say the same."""
-        try:
-            escrow = self.market.functions.requiredEscrow(struct).call()
-        except ContractCustomError as error:
-            escrow, priced = 0, self._name(error)
-        else:
-            priced = None
-        try:
-            self.market.functions.createSession(struct).call({"from": self.owner, "value": escrow})
-        except ContractCustomError as error:
-            assert self._name(error) == priced
-        else:
-            assert priced is None
-        return priced
+    def refusals(self, structs: Sequence[Struct]) -> list[str | None]:
+        """Name of the error for each; None: the session can be created. Price and creation say the same."""
+        prices = self._ask("requiredEscrow", structs, [0] * len(structs))
+        paid = [int.from_bytes(data, "big") if ok else 0 for ok, data in prices]
+        refused = [_error(*answer) for answer in self._ask("createSession", structs, paid)]
+        assert refused == [_error(*answer) for answer in prices]
+        return refused
 
-    def _name(self, error: ContractCustomError) -> str:
-        return self.errors[str(error.data).removeprefix("0x")[:8]]
+    def _ask(self, function: str, structs: Sequence[Struct], values: Sequence[int]) -> list[tuple[bool, bytes]]:
+        encode = market_interface().function(function).call_data
+        asked = [
+            {"from": self._owner, "to": self._to, "data": "0x" + encode((struct,)).hex(), "value": hex(value)}
+            for struct, value in zip(structs, values, strict=True)
+        ]
+        return calls(self._url, asked)
+
+
+def _error(ok: bool, data: bytes) -> str | None:
+    known = market_interface().decode_error(data)
+    assert ok or known, data.hex()
+    return None if ok or known is None else known[0]
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +123,12 @@ def largest(struct: Struct) -> int:
     return limits.largest_bound(dimension, size, groups) if size and groups else 0
 
 
-def agree(creation: Creation, struct: Struct, case: str) -> bool:
-    """Both sides say the same of ``struct``; whether they take it."""
-    ours, theirs = python_refusal(struct), creation.refusal(struct)
-    assert (ours is None) == (theirs is None), f"{case}: Python: {ours}; contract: {theirs}; {struct}"
-    return ours is None
+def agreed(creation: Creation, structs: Sequence[Struct]) -> list[bool]:
+    """Both sides say the same of each; whether they take it."""
+    for struct, theirs in zip(structs, creation.refusals(structs), strict=True):
+        ours = python_refusal(struct)
+        assert (ours is None) == (theirs is None), f"Python: {ours}; contract: {theirs}; {struct}"
+    return [python_refusal(struct) is None for struct in structs]
 
 
 KINDS = [(Mode.GROUPED, rule, Payout.EQUAL) for rule in Rule if rule != Rule.TRUST] + [
@@ -136,26 +139,20 @@ KINDS = [(Mode.GROUPED, rule, Payout.EQUAL) for rule in Rule if rule != Rule.TRU
 @pytest.mark.parametrize("mode", Mode)
 def test_each_edge_alone(creation: Creation, mode: Mode) -> None:
     """One field of usual terms at a time, at its edges."""
-    taken = 0
-    for field, values in EDGES.items():
-        for value in values:
-            struct = usual(mode, Rule.OUTLIER) | {field: value}
-            taken += agree(creation, struct, f"{field} = {value}")
-    assert taken > len(EDGES)
+    structs = [usual(mode, Rule.OUTLIER) | {field: value} for field, values in EDGES.items() for value in values]
+    assert sum(agreed(creation, structs)) > len(EDGES)
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_the_largest_bound(creation: Creation, mode: Mode) -> None:
     """Exactly it, for every size of group and for small and large models."""
+    structs = []
     for dimension in (1, 4096, 10**6, limits.MOST_DIMENSION):
         for size, groups in ((2, 2), (2, 16), (3, 1), (5, 4), (16, 16), (32, 1), (32, 8)):
             shape = {"groups": 12} if mode == Mode.VERIFIED else {"groupSize": size, "groups": groups}
             struct = usual(mode) | shape | {"dimension": dimension, "publicSums": mode == Mode.GROUPED}
-            most = largest(struct)
-            assert agree(creation, struct | {"bound": most}, "largest")
-            assert not agree(creation, struct | {"bound": most + 1}, "one more")
-            if mode == Mode.VERIFIED:
-                break
+            structs += [struct | {"bound": largest(struct)}, struct | {"bound": largest(struct) + 1}]
+    assert agreed(creation, structs) == [True, False] * (len(structs) // 2)
 
 
 def instance(rnd: random.Random) -> Struct:
@@ -173,16 +170,20 @@ def instance(rnd: random.Random) -> Struct:
 
 def test_random_terms(creation: Creation, seed: bytes) -> None:
     rnd = random.Random(seed)
-    taken = sum(agree(creation, instance(rnd), f"seed {seed.hex()}, {number}") for number in range(INSTANCES))
+    taken = sum(agreed(creation, [instance(rnd) for _ in range(INSTANCES)]))
     assert INSTANCES // 10 < taken < INSTANCES * 9 // 10, "the generator is broken"
 
 
 def test_what_would_cost_honest_provers_their_stake(creation: Creation) -> None:
     """Bounds that cannot be proved, models that are too large: nobody could vote on such uploads."""
     verified, grouped = usual(Mode.VERIFIED, Rule.TRUST), usual(Mode.GROUPED)
-    assert creation.refusal(verified | {"bound": 10**9}) == "BadBound"
-    assert creation.refusal(verified | {"dimension": 1 << 24}) == "BadDimension"
-    assert creation.refusal(grouped | {"bound": 10**9}) == "BadBound"
-    assert creation.refusal(grouped | {"dimension": 1 << 24}) == "BadDimension"
-    assert creation.refusal(grouped | {"fracBits": 41}) == "BadFracBits"
-    assert creation.refusal(verified) is creation.refusal(grouped) is None
+    cases: list[tuple[Struct, str | None]] = [
+        (verified | {"bound": 10**9}, "BadBound"),
+        (verified | {"dimension": 1 << 24}, "BadDimension"),
+        (grouped | {"bound": 10**9}, "BadBound"),
+        (grouped | {"dimension": 1 << 24}, "BadDimension"),
+        (grouped | {"fracBits": 41}, "BadFracBits"),
+        (verified, None),
+        (grouped, None),
+    ]
+    assert creation.refusals([struct for struct, _ in cases]) == [name for _, name in cases]
