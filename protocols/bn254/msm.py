@@ -109,9 +109,7 @@ def msm(points: Points, scalars: Vector, threads: int = 1) -> Points:
     long = np.flatnonzero(lengths > split)
     sums = []
     if len(long):
-        sums.append(
-            _together(np.ascontiguousarray(points[long]), np.ascontiguousarray(absolute[long]), longest, threads)
-        )
+        sums.append(_together(points.take(long, axis=0), absolute.take(long, axis=0), longest, threads))
         absolute[long] = 0
     sums.append(_together(points, absolute, split, threads))
     total = np.concatenate(sums)

@@ -92,7 +92,7 @@ def values(coefficients: Vector, n: int, coset: int = 1, threads: int = 1) -> Ve
     if coset != 1:
         kernels.mul(x, fr.powers(coset, n), x)
     _transform(x, threads)
-    return np.ascontiguousarray(x[reversal(n)])
+    return x.take(reversal(n), axis=0)
 
 
 def interpolate(at_roots: Vector, coset: int = 1, threads: int = 1) -> Vector:
@@ -101,7 +101,7 @@ def interpolate(at_roots: Vector, coset: int = 1, threads: int = 1) -> Vector:
     root_of_unity(n)
     x = np.array(at_roots, order="C")
     _transform(x, threads)
-    x = np.ascontiguousarray(x[reversal(n)[-np.arange(n)]])  # the transform of a transform is x[-i], times n
+    x = x.take(reversal(n)[-np.arange(n)], axis=0)  # the transform of a transform is x[-i], times n
     if coset == 1:
         return fr.scale(pow(n, -1, R), x)
     return fr.mul(x, fr.powers(pow(coset, -1, R), n, pow(n, -1, R)))

@@ -144,7 +144,7 @@ def fourier(points: Points, threads: int = 1) -> Points:
         high = multiply_in_threads(high, np.tile(factors, (len(high) // half, 1)), threads)
         x = np.stack([low.reshape(-1, half, 8), high.reshape(-1, half, 8)], axis=1).reshape(-1, 8)
         half //= 2
-    return np.ascontiguousarray(x[poly.reversal(n)])
+    return x.take(poly.reversal(n), axis=0)
 
 
 def multiply_in_threads(points: Points, scalars: Vector, threads: int) -> Points:
