@@ -28,11 +28,12 @@ class Judge(Protocol):
 
 @dataclass
 class BatchDesk:
-    """own: what we signed."""
+    """own: what we signed.  known: what we decoded, which may be too late to sign."""
 
     desk: Desk
     judge: Judge
     own: Statement | None = None
+    known: Statement | None = None
     _signed: dict[int, tuple[Statement, bytes]] = field(default_factory=dict)
     _turn: Turn = field(init=False)
 
@@ -64,9 +65,12 @@ class BatchDesk:
 
     def progress(self) -> list[Effect]:
         """Sign when everything is opened; post when n - t agree."""
-        if self.desk.view.phase != Phase.BATCH or not self.judge.done:
+        if not self.desk.settling or not self.judge.done:
             return []
-        effects = self._sign() if self.own is None else []
+        self.known = self.known or self.judge.statement()
+        if self.desk.view.phase != Phase.BATCH:
+            return []
+        effects = self._sign(self.known) if self.own is None else []
         transaction = self._transaction()
         return effects + (self._turn.now(transaction) if transaction else [])
 
@@ -75,14 +79,13 @@ class BatchDesk:
         transaction = self._transaction() if self.desk.view.phase == Phase.BATCH else None
         return self._turn.tick(block, transaction) if transaction else []
 
-    def _sign(self) -> list[Effect]:
-        desk = self.desk
-        self.own = self.judge.statement()
-        digest = batch_digest(desk.context, *self.own)
+    def _sign(self, statement: Statement) -> list[Effect]:
+        desk, self.own = self.desk, statement
+        digest = batch_digest(desk.context, *statement)
         signature = desk.identity.sign(digest)
-        self._signed[desk.point] = (self.own, signature)
-        message = BatchSignature(desk.identity.address, *self.own, signature)
-        note = Note("batch_signed", (("passed", tuple(bits(self.own[1]))),))
+        self._signed[desk.point] = (statement, signature)
+        message = BatchSignature(desk.identity.address, *statement, signature)
+        note = Note("batch_signed", (("passed", tuple(bits(statement[1]))),))
         return [Remember("batch", digest), note, *desk.broadcast(message)]
 
     def _transaction(self) -> Transact | None:

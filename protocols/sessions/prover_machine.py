@@ -95,15 +95,15 @@ class CommitteeMachine:
 
     def status(self) -> dict[str, Any]:
         """Where we stand, for people: plain values, no secrets."""
-        desk, batch = self._desk, self._batch.own
+        desk, known = self._desk, self._batch.known
         return {
             "phase": self.view.phase.name.lower(),
             "point": desk.point if desk.index is not None else None,
             "seeds": len(self._setup.seeds()),
             "pieces": sorted(self._uploads.held),
             **self._standing(),
-            "signed": batch is not None,
-            "digest": batch[3].hex() if batch is not None else None,
+            "signed": self._batch.own is not None,
+            "digest": known[3].hex() if known is not None else None,
             "faulty": sorted(desk.address(x).hex() for x in desk.faulty),
         }
 

@@ -53,7 +53,7 @@ class VerifiedProverMachine(CommitteeMachine):
         )  # fmt: skip
 
     def _standing(self) -> dict[str, Any]:
-        outcome, own, verdicts = self._proofs.outcome, self._batch.own, self._consistency.verdicts or {}
+        outcome, known, verdicts = self._proofs.outcome, self._batch.known, self._consistency.verdicts or {}
         shown = {k for k in verdicts if not self._consistency.in_doubt(k)}
         return {
             "opened": [self._consistency.spoken, self._proofs.spoken, self._scores.spoken],
@@ -61,7 +61,7 @@ class VerifiedProverMachine(CommitteeMachine):
             "proved": sorted(k for k, good in outcome.items() if good),
             "refused": sorted(k for k, good in outcome.items() if not good),
             "products": {str(k): phi for (k, ref), phi in self._scores.values.items() if ref == REFERENCE},
-            "accepted": bits(own[1]) if own is not None else [],
+            "accepted": bits(known[1]) if known is not None else [],
         }
 
     def _handle(self, message: msg.Message) -> list[Effect]:

@@ -80,7 +80,7 @@ def _numbers(limits: Limits) -> dict[str, int]:
     bundle = max_bundle_bytes(limits.group)
     uploaders = limits.owners + 1  # the owner's reference
     pairs = uploaders * (uploaders + 1) // 2 if limits.share else limits.groups * (limits.groups + 1) // 2
-    opened = max(limits.verifier * uploaders, limits.owners, _PROJECTIONS * limits.groups, pairs)
+    opened = max(limits.verifier * uploaders, _PROJECTIONS * limits.groups, pairs)
     levels = math.ceil(math.log2(2 * limits.group))
     unmask = limits.group * (9 + 9 + 45 + 37 + 5 + 37 * levels) + 1024
     return {
