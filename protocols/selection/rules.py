@@ -94,13 +94,13 @@ def _m_krum(distances: Sequence[Sequence[int]], f: int, m: int) -> tuple[int, ..
 def guarantees(rule: int, created: int, mu_bps: int, m: int, what: str = "groups") -> tuple[bool, str]:
     """Whether the papers' guarantee holds for these numbers, and a sentence for the user that says why.
 
-    created: R.  what: of what there are R, in words. ValueError for a rule that does not compare distances, but ``none``.
+    created: R.  what: of what there are R, in words.  ValueError for rules that are not of this module.
 
     Krum's (Blanchard et al. 2017): 2f + 2 < R with f = floor(mu R). OmniLytics' for m-Krum adds m < (1 - 2 mu)R - 2, mu
     < 1/2. ``outlier`` rests on the same majority condition. ``none`` promises nothing.
     """
     if not NONE <= rule <= M_KRUM:
-        raise ValueError(f"rule {rule} compares no distances")
+        raise ValueError(f"rule {rule} is none of distances")
     f = corrupted(created, mu_bps)
     if rule == NONE:
         return False, f"no selection: one bad of {created} {what} spoils the result"

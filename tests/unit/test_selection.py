@@ -177,5 +177,5 @@ def test_guarantees_of_data_owners() -> None:
     """Mode verified: R is what there may be of them."""
     assert guarantees(OUTLIER, 64, 2500, 0, "data owners") == (True, "2f + 2 < R holds: f = 16, R = 64")
     assert "f = 32 of R = 64 data owners" in guarantees(OUTLIER, 64, 5000, 0, "data owners")[1]
-    with pytest.raises(ValueError, match="rule 4 compares no distances"):
+    with pytest.raises(ValueError, match="rule 4 is none of distances"):
         guarantees(4, 12, 2500, 0)
