@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from protocols.fields.goldilocks import Vector
 from protocols.fields.prg import expand
 from protocols.pine import oracle
 from protocols.pine.encode import encode_bits, wr_results, wr_stream
-from protocols.pine.params import PineParams, Sizes, choose
+from protocols.pine.params import PineParams, choose
 from protocols.pine.proof import Querier, decide, prove
+from protocols.pine.sizes import Sizes
 from protocols.pine.transcript import joint_rand, query_rand
 from protocols.pine.upload import Piece, make_upload, open_upload, verifier_share
 from protocols.secagg.upload import commit_upload
@@ -167,7 +168,7 @@ def _python_case() -> tuple[PineParams, Vector, Vector, list[int]]:
     return params, x, bits, [*x.tolist(), *bits.tolist(), *results.tolist()]
 
 
-def _each(params: PineParams) -> list[tuple[oracle.Circuit, Sizes]]:
+def _each(params: PineParams) -> Sequence[tuple[oracle.Circuit, Sizes]]:
     norm, valid = (oracle.norm_equality, params.norm_equality), (oracle.valid, params.valid)
     return [norm] * params.proofs_norm + [valid] * params.proofs
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
@@ -38,7 +39,7 @@ from tests.benchmarks.replayed import growth
 from tests.benchmarks.rows import Row, row
 from tests.benchmarks.stage import Cast, Played, perform, verified
 
-DIMENSION, DATA_OWNERS = 100_000, 32
+DIMENSION, DATA_OWNERS, FEW = 100_000, 32, 8
 RULES = (Rule.TRUST, Rule.OUTLIER)
 ROLES = ("data owner", "prover", "owner")
 PROVERS_PARTS = {
@@ -75,8 +76,12 @@ def cpu(played: Played, clock: Clock) -> Iterator[Row]:
         yield row(f"CPU, {whose}", said, total / people, None, "s")
         for name, spent in (parts | {": rest": [total - known]} | phases).items():
             if sum(spent) / people >= NEGLIGIBLE_S:
-                said = {"together_s": round(sum(spent), 2)} | ({"most": round(max(spent), 3)} if people > 1 else {})
+                said = {"together_s": round(sum(spent), 2)} | ({"most": round(max(spent), 3)} if len(spent) > 1 else {})
                 yield row(f"CPU, {whose}{name}", said, sum(spent) / people, None, "s")
+    for phase in dict.fromkeys(phase for _, phase in clock.phases):
+        together = {whose: sum(of_all(clock.phases, whose, phase)) for whose in ROLES}
+        said = {f"{whose.replace(' ', '_')}": round(seconds, 3) for whose, seconds in together.items()}
+        yield row(f"CPU, everybody, phase {phase}", said, sum(together.values()), None, "s")
     yield row("CPU, everybody", {"participants": len(played.nodes)}, sum(clock.phases.values()), None, "s")
 
 
@@ -95,7 +100,7 @@ def traffic(played: Played) -> Iterator[Row]:
         used = played.gas.by_call[call]
         said = {"calls": len(used), "calldata_bytes": round(statistics.fmean(sizes)), "most": max(used)}
         yield row(f"gas, {call}", said, statistics.fmean(used), None, "gas")
-    yield row("gas of the session per data owner", {}, played.gas.session / DATA_OWNERS, None, "gas")
+    yield row("gas of the session per data owner", {}, played.gas.session / played.params.groups, None, "gas")
 
 
 def blocks(played: Played) -> Iterator[Row]:
@@ -109,13 +114,17 @@ def blocks(played: Played) -> Iterator[Row]:
 
 
 def memory(played: Played) -> Row:
-    """Of the prover at the last point, which gets full vectors. Peer: holding all share vectors."""
+    """Of the prover at the last point, which gets full vectors. Peer: holding all share vectors.
+
+    Mapped pages of files count: the kernel takes them back when it needs them.
+    """
     last = played.nodes[-1].machine.view.committee[-1].address
     (node,) = [node for node in played.nodes if node.address == last]
-    params, vectors = choose(played.params.dimension, played.params.bound), DATA_OWNERS + 1
-    held = 8e-6 * params.share_length * vectors
-    said = {"peer": "all share vectors", "vectors": vectors, "vector_MB": round(held / vectors, 2)}
-    return row("memory, growth of a prover's peak", said, growth(node, played.params.mode), held, "MB")
+    params, owners = choose(played.params.dimension, played.params.bound), played.params.groups
+    vector = 8e-6 * params.share_length
+    said = {"peer": "all share vectors", "vector_MB": round(vector, 2)}
+    name = f"memory, growth of a prover's peak, {owners} data owners"
+    return row(name, said, growth(node, played.params.mode), vector * (owners + 1), "MB")
 
 
 def of_session(params: SessionParams) -> list[Row]:
@@ -125,12 +134,16 @@ def of_session(params: SessionParams) -> list[Row]:
         cast = Cast(
             partial(TimedNode, clock), partial(MeteredNetwork, clock), lambda i: DiskShelf(Path(folder) / f"shelf-{i}")
         )
+        began = time.perf_counter()
         played = perform(params, cast)
+        wall = time.perf_counter() - began
     batch = played.nodes[-1].machine.view.batch
     assert batch is not None
     told = {"d": params.dimension, "data_owners": params.groups, "accepted": batch.accepted.bit_count()}
     first = row("session, share length", told, choose(params.dimension, params.bound).share_length, None, "elements")
-    rows = [first, *cpu(played, clock), *traffic(played), *blocks(played), memory(played)]
+    lasted = row("wall time in one process, chain included", {}, wall, None, "s")
+    rows = [first, *cpu(played, clock), lasted, *traffic(played), *blocks(played), memory(played)]
+    rows.append(memory(perform(verified(params.dimension, FEW, params.rule))))
     return [entry | {"name": f"{entry['name']} ({params.rule.name.lower()})"} for entry in rows]
 
 
