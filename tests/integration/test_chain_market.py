@@ -36,8 +36,9 @@ PARAMS = SessionParams(
 )  # fmt: skip
 
 VERIFIED = replace(
-    PARAMS, mode=Mode.VERIFIED, group_size=1, groups=3, rule=Rule.TRUST, payout=Payout.CONTRIBUTION, score_cap=1000
-)
+    PARAMS, mode=Mode.VERIFIED, group_size=1, groups=3, rule=Rule.TRUST, payout=Payout.CONTRIBUTION, score_cap=1000,
+    settle_blocks=30,
+)  # fmt: skip
 
 
 @dataclass
@@ -170,6 +171,7 @@ async def test_a_verified_session_from_creation_to_the_payouts() -> None:
         await _each(w, committee, "postBitmap", session, Bitmap.DELIVERED, valid)
         await w.chain.mine(w.client)
         await w.market.transact("poke", session)
+        await _each(w, committee[1:3], "postOpenings", session, valid, bytes(range(32)))
         await _each(w, committee, "postBitmap", session, Bitmap.VALID, valid)
         view = await _fold(w, session)
         assert (
@@ -178,6 +180,8 @@ async def test_a_verified_session_from_creation_to_the_payouts() -> None:
             and view.upload_roots[REFERENCE] == b"\3" * 32
         )
         assert view.groups == [[0], [1], [2]] and Beacon.GROUPS not in view.beacons
+        assert sorted(view.openings) == [1, 2], "committee indices"
+        assert all((o.present, o.values) == (valid, bytes(range(32))) for o in view.openings.values())
 
         phi = [70, 5000, 30]
         values = tuple(score | 1 << 128 for score in phi)
