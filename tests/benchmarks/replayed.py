@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from omninode.store.shelf import DiskShelf
-from protocols.sessions.effects import Effect
+from protocols.sessions.effects import Effect, Reply, Send
 from protocols.sessions.params import Mode
+from protocols.wire import codec
+from protocols.wire.context import Context
 from tests.benchmarks.memory import grown, start_growth
 from tests.benchmarks.stage import machine
 from tests.simulation.node import Node
@@ -36,16 +38,19 @@ def growth(node: Node, mode: Mode) -> float:
                 pickle.dump(entry, file)
         command = [sys.executable, "-m", "tests.benchmarks.replayed", str(path), str(Path(folder) / "shelf")]
         answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=600).stdout.split()
-    if answer[1] != _digest(node.effects):
+    hashed = hashlib.sha256()
+    for effect in node.effects:
+        hashed.update(as_bytes(effect, node.context))
+    if answer[1] != hashed.hexdigest():
         raise RuntimeError(f"{node.name}: the replay differs")
     return float(answer[0])
 
 
-def _digest(effects: list[Effect]) -> str:
-    hashed = hashlib.sha256()
-    for effect in effects:
-        hashed.update(repr(effect).encode())
-    return hashed.hexdigest()
+def as_bytes(effect: Effect, context: Context) -> bytes:
+    """Something to compare; messages as they travel, since a ``repr`` would be larger than the machine's own work."""
+    if isinstance(effect, Send | Reply):
+        return (effect.to if isinstance(effect, Send) else b"reply") + codec.encode(effect.message, context)
+    return repr(effect).encode()
 
 
 def _entries(path: Path) -> Iterator[Any]:
@@ -69,7 +74,7 @@ def main(path: Path, folder: Path) -> None:
         else:
             effects = again.tick(payload) if kind == "tick" else again.receive(payload)
         for effect in effects:
-            hashed.update(repr(effect).encode())
+            hashed.update(as_bytes(effect, context))
         del payload, effects
     print(grown(before), hashed.hexdigest())
 
