@@ -79,11 +79,11 @@ class Consistency:
 
     def _open(self) -> list[Effect]:
         desk = self.desk
-        self._until = desk.share_of_window(1, 2)
         owners = [k for k in desk.members(Bitmap.DELIVERED) if k in self.uploads.held]
         self._ours = {k: combine_share(self.uploads.held[k].share, self._weights(k)) for k in owners}
         values = gl.to_bytes(gl.vector(self._ours.values()))
         opening = Transact("postOpenings", (bitmap(owners), values), key="postOpenings")
+        self._until = desk.share_of_window(1, 2)
         return [Remember("query-beacon", desk.view.beacons[Beacon.QUERY]), opening]
 
     def _judge(self) -> list[Effect]:

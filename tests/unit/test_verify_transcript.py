@@ -233,6 +233,28 @@ def test_the_chain_after_the_end_is_not_ours(copy: Callable[[str], Kept]) -> Non
     assert bad.rule in ("not-on-chain", "missing-event")
 
 
+def test_the_combinations_on_the_chain_are_those_that_were_asked_for(copy: Callable[[str], Kept]) -> None:
+    """The chain holds another posting of ours than the machine makes from what is in the journal: an entry changed."""
+    kept = copy("prover")
+    seat = kept.node.machine.view.prover_index(kept.node.address)
+
+    def other(event: ev.ChainEvent) -> ev.ChainEvent:
+        ours = isinstance(event, ev.OpeningsPosted) and event.prover == seat
+        return replace(event, values=bytes(len(event.values))) if ours else event  # type: ignore[attr-defined,call-arg]
+
+    rows = kept.rows()
+    kept.events = [other(event) for event in kept.events]
+    for row in rows:
+        if row["kind"] == "chain":
+            block, events = unpack_events(row["payload"])
+            row["payload"] = pack_events(block, [other(event) for event in events])
+    kept.write(rows, link=True, count=True)
+    kept.unseal()
+    bad = kept.first_bad()
+    assert bad is not None
+    assert (bad.rule, bad.kind) == ("said-otherwise", "chain") and "OpeningsPosted" in bad.detail
+
+
 def test_a_changed_opening_is_a_lie_that_was_none(copy: Callable[[str], Kept]) -> None:
     """Robust decoding corrects it; but then the machine names a prover that it had not named."""
     kept = copy("prover")
