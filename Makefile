@@ -11,7 +11,7 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
 PROCESSES := tests/integration tests/faults/test_node_kills.py tests/faults/test_node_start.py \
 	tests/faults/test_wire_attacks.py tests/faults/test_net_attacks.py
 
-.PHONY: help setup demo test lint unit contracts processes soak bench clean
+.PHONY: help setup demo test lint unit contracts processes attacks soak bench clean
 
 help:  ## say what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -39,6 +39,9 @@ unit: setup  ## the Python tests in one process; ARGS goes to pytest
 
 processes: setup  ## the Python tests with a real chain, network and daemons; ARGS goes to pytest
 	@$(PY) -m pytest -q $(PROCESSES) $(ARGS)
+
+attacks: setup  ## every attack against real daemons, one table (about 10 minutes)
+	@.venv/bin/omninode demo --attack all $(ARGS)
 
 soak: setup  ## random kills of real daemons, again and again; ARGS goes to pytest
 	@$(PY) -m pytest -q -m soak $(ARGS)
