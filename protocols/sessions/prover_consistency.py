@@ -37,6 +37,8 @@ from protocols.sharing.shamir import lagrange
 from protocols.wire.messages import ShareOpening
 
 LABEL = "consistency"
+LEAST_BLOCKS = 3
+"""Blocks that postings have to be mined, at least, where the phase is long enough."""
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Consistency:
         return effects
 
     def tick(self, block: int) -> list[Effect]:
-        """Judge with what is there when half of the time is over: every event of this block is known."""
+        """Judge with what is there when the time for postings is over: every event of this block is known."""
         due = self.desk.view.phase == Phase.VALID and block >= self._until > 0
         return self._judge() if due else []
 
@@ -83,7 +85,7 @@ class Consistency:
         self._ours = {k: combine_share(self.uploads.held[k].share, self._weights(k)) for k in owners}
         values = gl.to_bytes(gl.vector(self._ours.values()))
         opening = Transact("postOpenings", (bitmap(owners), values), key="postOpenings")
-        self._until = desk.share_of_window(1, 2)
+        self._until = max(desk.share_of_window(1, 2), min(desk.view.phase_block + LEAST_BLOCKS, desk.cut() - 1))
         return [Remember("query-beacon", desk.view.beacons[Beacon.QUERY]), opening]
 
     def _judge(self) -> list[Effect]:

@@ -86,7 +86,8 @@ class Rebuild:
             raise desk.refuse("bad-values", message, str(error)) from None
         if len(values) != self.uploads.pieces.length:
             raise desk.refuse("bad-values", message, f"{len(values)} values")
-        return [] if self.has(message.index) else self._keep(message.index, point, values)
+        known = self.has(message.index) or point in self._helpers.get(message.index, ())  # its first word counts
+        return [] if known else self._keep(message.index, point, values)
 
     def _keep(self, index: int, point: int, values: Vector) -> list[Effect]:
         """Help goes on the shelf; enough of it is decoded, block by block of coordinates."""

@@ -128,6 +128,16 @@ def test_half_of_the_time_is_enough_for_all_that_count() -> None:
         assert bench.made.fitting(0) == {1, 2, 3, 4} and bench.desk.faulty == set()
 
 
+@pytest.mark.parametrize(("deadline", "until"), [(54, 51), (55, 52), (56, 53), (57, 53), (60, 54), (70, 59)])
+def test_postings_have_half_of_the_time_or_three_blocks(deadline: int, until: int) -> None:
+    """And one block is left before the vote."""
+    made, _ = desk(Phase.VALID, 1)
+    made.view.apply(ev.PhaseChanged(7, BEGAN, Phase.VALID, deadline))
+    consistency = Consistency(made, cast(Any, Uploads({})))
+    consistency.progress()
+    assert consistency.tick(until - 1) == [] and consistency.tick(until) != [] and until < made.cut()
+
+
 def test_who_wakes_up_after_the_vote_judges_the_same_and_publishes_nothing() -> None:
     bench = Bench(ours={0: gl.vector([1, 1])})
     for point in (1, 2, 3, 4):

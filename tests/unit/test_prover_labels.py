@@ -18,6 +18,7 @@ from protocols.sessions.prover_rebuild import ANSWERS, Rebuild
 from protocols.sessions.setup import SeedSetup
 from protocols.sessions.shelf import MemoryShelf
 from protocols.sessions.verified_prover import VerifiedProverMachine
+from protocols.sharing.shamir import share
 from protocols.wire import messages as msg
 from tests.simulation.node import rule_of
 from tests.unit.test_prover_proofs import Seeds, desk
@@ -84,6 +85,13 @@ class Trusting:
         return True
 
 
+class Doubting:
+    """No piece is."""
+
+    def trusted(self, index: int) -> bool:
+        return False
+
+
 def helper() -> Rebuild:
     """The prover at point 1, with a piece of data owner 0 and all seeds."""
     made, _ = desk(Phase.BATCH, 1)
@@ -107,6 +115,23 @@ def test_help_is_the_same_while_nothing_changes_and_never_otherwise() -> None:
     changed = helper()
     changed.desk.view.apply(ev.UploadCommitted(7, 6, 0, b"\x77" * 32))
     assert (help_for(changed, 2) != first).all() and (help_for(helper(), 3) != first).all()
+
+
+def test_the_first_help_of_a_prover_counts() -> None:
+    """More of it would cost a whole vector each time, and honest help does not change."""
+    lacking = helper()
+    lacking.consistency = cast(Any, Doubting())
+    lacking.desk.view.sets[Bitmap.VALID] = 1
+    assert len(lacking.progress()) == 4
+    dealt = share(gl.vector([7, 8]), 1, range(1, 6), bytes(32))  # what helpers send is a sharing, too
+
+    def help_of(point: int, values: Vector) -> list[fx.Effect]:
+        return lacking.receive(msg.RebuildShare(lacking.desk.address(point), 0, gl.to_bytes(values)))
+
+    assert help_of(2, dealt[1]) == help_of(2, gl.vector([0, 0])) == help_of(3, dealt[2]) == []
+    assert [type(e) for e in help_of(4, dealt[3])] == [fx.Note]
+    rebuilt = lacking.share(0)
+    assert rebuilt is not None and rebuilt.tolist() == dealt[0].tolist()
 
 
 def test_help_is_given_a_few_times_to_each() -> None:
