@@ -4,7 +4,6 @@ pragma solidity ^0.8.28;
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import {TransferFailed} from "../src/Errors.sol";
-import {DataMarket} from "../src/DataMarket.sol";
 import {IDataMarket} from "../src/IDataMarket.sol";
 import {MarketBase} from "./base/MarketBase.sol";
 
@@ -47,13 +46,13 @@ contract ReentrancyTest is MarketBase {
 contract Wall {}
 
 contract Thief {
-    DataMarket private immutable MARKET;
+    IDataMarket private immutable MARKET;
     uint256 private _id;
     uint256 private _other;
     uint256 public tries;
     bool public claimBlocked;
 
-    constructor(DataMarket market) {
+    constructor(IDataMarket market) {
         MARKET = market;
     }
 
@@ -68,12 +67,12 @@ contract Thief {
     receive() external payable {
         if (_id == 0) return;
         bytes4 guard = ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector;
-        (bool done, bytes memory why) = address(MARKET).call(abi.encodeCall(DataMarket.claim, (_id)));
+        (bool done, bytes memory why) = address(MARKET).call(abi.encodeCall(IDataMarket.claim, (_id)));
         claimBlocked = !done && bytes4(why) == guard;
-        (done, why) = address(MARKET).call(abi.encodeCall(DataMarket.claim, (_other)));
+        (done, why) = address(MARKET).call(abi.encodeCall(IDataMarket.claim, (_other)));
         claimBlocked = claimBlocked && !done && bytes4(why) == guard;
-        (done,) = address(MARKET).call(abi.encodeCall(DataMarket.poke, (_id)));
-        (done,) = address(MARKET).call(abi.encodeCall(DataMarket.acknowledge, (_other)));
+        (done,) = address(MARKET).call(abi.encodeCall(IDataMarket.poke, (_id)));
+        (done,) = address(MARKET).call(abi.encodeCall(IDataMarket.acknowledge, (_other)));
         tries += 4;
     }
 }

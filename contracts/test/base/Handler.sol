@@ -86,6 +86,7 @@ contract Handler is VerifiedBase {
             for (uint256 seat = 0; seat < 5 && phase(id) == now_; ++seat) {
                 uint256 bits = (all(id) | refBit(id))
                     & (uint256(keccak256(abi.encode(members, seat))) | members | 0xf0f | (seed & REF));
+                if (now_ == IDataMarket.Phase.Valid) try this.openAs(id, seat, bits & view_(id).sets[1]) {} catch {}
                 if (Sets.has(members, seat)) try this.postAs(id, seat, kindOf(now_), bits) {} catch {}
             }
         } else if (now_ == IDataMarket.Phase.Batch) {
@@ -141,6 +142,10 @@ contract Handler is VerifiedBase {
 
     function postAs(uint256 id, uint256 seat, uint8 kind, uint256 bits) external {
         post(id, seat, kind, bits);
+    }
+
+    function openAs(uint256 id, uint256 seat, uint256 present) external {
+        postOpenings(id, seat, present);
     }
 
     function ready(uint256 id) private view returns (uint256 passed) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {DataMarket} from "../../src/DataMarket.sol";
 import {IDataMarket} from "../../src/IDataMarket.sol";
-import {ProverRegistry} from "../../src/ProverRegistry.sol";
+import {IProverRegistry} from "../../src/IProverRegistry.sol";
 import {Sets} from "../../src/Sets.sol";
 import {Test} from "./Test.sol";
 
 /// @dev A market with provers and data owners, and one helper per step of a session. The block number is kept here,
-/// because the optimizer may read block.number once per transaction.
+/// because the optimizer may read block.number once per transaction. Contracts are known by their interfaces alone: who
+/// imports their sources compiles them anew (foundry.toml).
 abstract contract MarketBase is Test {
     uint256 internal constant STAKE = 1 ether;
     uint256 internal constant EXIT_DELAY = 100;
@@ -16,15 +16,15 @@ abstract contract MarketBase is Test {
     uint256 internal constant OWNER_KEY = 0xB000;
     address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
 
-    DataMarket internal market;
-    ProverRegistry internal registry;
+    IDataMarket internal market;
+    IProverRegistry internal registry;
     address internal model = address(0xACE); // owns the sessions
     uint256 internal height = 100;
     mapping(address => uint256) internal keyOf;
 
     function setUp() public virtual {
-        registry = new ProverRegistry(STAKE, EXIT_DELAY);
-        market = new DataMarket(address(registry));
+        registry = IProverRegistry(vm.deployCode("ProverRegistry.sol:ProverRegistry", abi.encode(STAKE, EXIT_DELAY)));
+        market = IDataMarket(vm.deployCode("DataMarket.sol:DataMarket", abi.encode(registry)));
         registry.setMarket(address(market));
         vm.deal(model, 1e9 ether);
         vm.fee(1 gwei);

@@ -11,6 +11,7 @@ interface Vm {
 
     function addr(uint256 key) external pure returns (address);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function deployCode(string calldata artifact, bytes calldata args) external returns (address);
     function roll(uint256 number) external;
     function fee(uint256 basefee) external;
     function prevrandao(bytes32 value) external;
