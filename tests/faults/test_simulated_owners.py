@@ -76,9 +76,7 @@ def test_a_random_vector_ten_times_too_long_fails_with_its_group() -> None:
     attacker.update = attacker.update * 10
     session.run()
     assert session.assert_exact().count == 9
-    bad = session.market.groups[
-        next(r for r, g in enumerate(session.market.groups) if session.index_of(attacker) in g)
-    ]
+    bad = session.market.groups[next(r for r, g in enumerate(session.market.groups) if session.index_of(attacker) in g)]
     assert not set(bad) & set(session.accepted())
     assert session.market.batch is not None and session.market.batch.passed.bit_count() == 3
 

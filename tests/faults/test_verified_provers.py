@@ -320,7 +320,8 @@ def test_a_liar_cannot_get_an_honest_data_owner_out_by_its_bitmaps() -> None:
     def nobody(node: Node, effects: Effects) -> Effects:
         posts = [isinstance(e, fx.Transact) and e.call == "postBitmap" for e in effects]
         return [
-            replace(e, args=(e.args[0], 0)) if post else e for e, post in zip(effects, posts, strict=True)  # type: ignore
+            replace(e, args=(e.args[0], 0)) if post else e
+            for e, post in zip(effects, posts, strict=True)  # type: ignore
         ]
 
     session.committee()[2].twist = nobody

@@ -171,4 +171,3 @@ def rule_of(machine: Machine, message: msg.Message) -> str:
         assert machine.status() == before and error.peer == message.sender.hex()
         return error.rule
     raise AssertionError("accepted")
-
