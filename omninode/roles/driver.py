@@ -99,16 +99,8 @@ class SessionDriver:
         self._news.set()
 
     def most_bytes(self, peer_key: bytes) -> int:
-        """The largest message that this peer may send in this session, 0 for a stranger.
-
-        A session whose numbers make no sense must not keep its peers out of all others.
-        """
-        if not self._ready.is_set() or not takes_part(self.machine.view, peer_key):
-            return 0
-        try:
-            return self.limits().largest
-        except ValueError:
-            return 0
+        """The largest message that this peer may send in this session, 0 for a stranger."""
+        return self.limits().largest if self._ready.is_set() and takes_part(self.machine.view, peer_key) else 0
 
     async def on_message(self, peer_key: bytes, data: bytes) -> bytes:
         """A message from a peer. Returns the reply's bytes (empty: acknowledged). Raises RemoteProtocolError.

@@ -65,7 +65,9 @@ def limits_for(params: SessionParams) -> Limits:
 
 
 def _proved(params: SessionParams) -> PineParams | None:
-    """None where the chain took a bound that cannot be proved: nobody uploads anything in such a session."""
+    """None for a bound that cannot be proved (no contract of ours takes it): nothing is uploaded in such a session, and
+    its peers stay welcome in all others.
+    """
     try:
         return choose(params.dimension, params.bound)
     except ValueError:
