@@ -1,6 +1,5 @@
 """Numba kernels of PINE over p = 2^64 - 2^32 + 1. Callers use ``ntt`` and ``encode``; nothing is checked here.
 
-The arithmetic is that of ``fields.kernels``, written again because a helper is only noticed in the file of its kernel.
 Arguments are canonical and contiguous, tables have one polynomial per column; results are canonical.
 """
 
@@ -9,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from protocols.fields.jit import TABLE, TABLE_OUT, VOID, WORD, WORDS, WORDS_OUT, Kind, inlined, kernel
+from protocols.fields.jit import TABLE, TABLE_OUT, VOID, WORD, WORDS, WORDS_OUT, Kind, kernel
+from protocols.fields.word import word_difference, word_product, word_sum
 
 Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
@@ -21,39 +21,6 @@ _LOW = np.uint64(0xFFFF_FFFF)
 _32 = np.uint64(32)
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
-
-
-@inlined
-def _sum(a: np.uint64, b: np.uint64) -> np.uint64:
-    """a + b mod p."""
-    s = a + b
-    s += _LOW if s < a else _ZERO
-    return s - _P if s >= _P else s
-
-
-@inlined
-def _difference(a: np.uint64, b: np.uint64) -> np.uint64:
-    """a - b mod p."""
-    return a - b if a >= b else a - b + _P
-
-
-@inlined
-def _product(a: np.uint64, b: np.uint64) -> np.uint64:
-    """a * b mod p, by 2^64 = 2^32 - 1 and 2^96 = -1 (mod p)."""
-    a0, a1, b0, b1 = a & _LOW, a >> _32, b & _LOW, b >> _32
-    low, cross = a0 * b0, a0 * b1
-    middle = cross + (low >> _32)
-    outer = a1 * b0 + (middle & _LOW)
-    high = a1 * b1 + (middle >> _32) + (outer >> _32)
-    low = (outer << _32) | (low & _LOW)
-    top = high >> _32
-    t = low - top
-    t -= _LOW if low < top else _ZERO
-    bottom = high & _LOW
-    u = (bottom << _32) - bottom
-    r = t + u
-    r += _LOW if r < u else _ZERO
-    return r - _P if r >= _P else r
 
 
 @kernel(VOID(WORDS, TABLE_OUT))
@@ -70,8 +37,8 @@ def to_coefficients(roots: Words, table: Words) -> None:
                 upper, lower, root = start + j, start + j + half, roots[j * step]
                 for i in range(table.shape[1]):
                     u, v = table[upper, i], table[lower, i]
-                    table[upper, i] = _sum(u, v)
-                    table[lower, i] = _product(_difference(u, v), root)
+                    table[upper, i] = word_sum(u, v)
+                    table[lower, i] = word_product(word_difference(u, v), root)
         half >>= 1
 
 
@@ -88,9 +55,9 @@ def to_values(roots: Words, table: Words) -> None:
             for j in range(half):
                 upper, lower, root = start + j, start + j + half, roots[j * step]
                 for i in range(table.shape[1]):
-                    u, v = table[upper, i], _product(table[lower, i], root)
-                    table[upper, i] = _sum(u, v)
-                    table[lower, i] = _difference(u, v)
+                    u, v = table[upper, i], word_product(table[lower, i], root)
+                    table[upper, i] = word_sum(u, v)
+                    table[lower, i] = word_difference(u, v)
         half <<= 1
 
 
@@ -99,7 +66,7 @@ def scale_rows(factors: Words, table: Words) -> None:
     """table[k] *= factors[k]."""
     for k in range(table.shape[0]):
         for i in range(table.shape[1]):
-            table[k, i] = _product(table[k, i], factors[k])
+            table[k, i] = word_product(table[k, i], factors[k])
 
 
 @kernel(VOID(TABLE, TABLE, WORDS_OUT))
@@ -108,10 +75,10 @@ def add_row_products(a: Words, b: Words, out: Words) -> None:
     for k in range(len(out)):
         low, high = _ZERO, _ZERO
         for i in range(a.shape[1]):
-            product = _product(a[k, i], b[k, i])
+            product = word_product(a[k, i], b[k, i])
             low += product & _LOW
             high += product >> _32
-        out[k] = _sum(out[k], _sum(low % _P, _product(high % _P, _LOW + _ONE)))
+        out[k] = word_sum(out[k], word_sum(low % _P, word_product(high % _P, _LOW + _ONE)))
 
 
 @kernel(VOID(WORD, WORDS_OUT))
@@ -119,7 +86,7 @@ def powers(base: np.uint64, out: Words) -> None:
     """out[i] = base^(i + 1)."""
     value = _ONE
     for i in range(len(out)):
-        value = _product(value, base)
+        value = word_product(value, base)
         out[i] = value
 
 
