@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _LISTEN = re.compile(r"/(ip4/[0-9.]+|ip6/[0-9a-fA-F:]+)/tcp/([0-9]+)")
+MOST_CONFIRMATIONS = 1  # a prover acts up to two blocks before a deadline, on blocks that it sees this much later
 MOST_COMPARED = 64  # as protocols.sessions.limits, which needs NumPy
 _PEER = re.compile(r"/(ip4|ip6|dns|dns4|dns6)/[^/]+/tcp/[0-9]+(/p2p/[1-9A-HJ-NP-Za-km-z]+)?")
 
@@ -51,6 +52,11 @@ def _required(config: Config) -> tuple[str, str] | None:
         return "chain.chain_id", "is missing: the number that eth_chainId of your RPC gives"
     if not config.chain.market:
         return "chain.market", "is missing: the address of the DataMarket contract"
+    if "prover" in config.node.roles and config.chain.confirmations > MOST_CONFIRMATIONS:
+        return "chain.confirmations", (
+            f"must be at most {MOST_CONFIRMATIONS} with role prover: its bitmaps would leave too late, "
+            "and cost its stake"
+        )
     if "data_owner" in config.node.roles and not config.data.path:
         return "data.path", "is missing: role data_owner trains on it"
     if "model_owner" in config.node.roles and not config.data.path:

@@ -56,7 +56,7 @@ class Chain:
     chain_id: int = key(0, "must be what the RPC says; required", low=0)
     market: str = key("", "address of the DataMarket contract; required")
     start_block: int = key(0, "block of the contract's deployment, where reading begins", low=0)
-    confirmations: int = key(0, "blocks on top of an event before it counts; 0 only on a dev chain", low=0, high=1000)
+    confirmations: int = key(0, "blocks on top of an event before it counts; provers: at most 1", low=0, high=1000)
     timeout: float = key(30.0, "seconds for one RPC call, retries included", low=0.1, high=600)
 
 

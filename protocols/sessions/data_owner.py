@@ -145,9 +145,11 @@ class DataOwnerMachine:
         self._joined = True
         digest = self._core.keys.public.digest(self._core.context, self._core.address)
         args = (self._peer_key, digest, self._proof)
-        # After a reorganisation the same number can mean another session.
-        document = Remember("document", self.view.p.doc_digest)
-        return [document, Train(), Transact("register", args, value=self.view.p.deposit, key="register")]
+        return [
+            Remember("session", self.view.p.digest),
+            Train(),
+            Transact("register", args, value=self.view.p.deposit, key="register"),
+        ]
 
     def _drawn(self) -> list[Effect]:
         self._refused = self._policy(self.view)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
+
+from protocols.wire.context import tagged_hash
 
 
 class Mode(IntEnum):
@@ -110,6 +112,12 @@ class SessionParams:
     settle_blocks: int
     payout: Payout = Payout.EQUAL
     score_cap: int = 0
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that stand for all of them: after a reorganisation the same number can mean another session."""
+        words = (v if isinstance(v, bytes) else int(v).to_bytes(32, "big") for v in astuple(self))
+        return tagged_hash("omninode/session-params", *words)
 
     @property
     def uses_reference(self) -> bool:

@@ -117,9 +117,11 @@ class VerifiedDataOwnerMachine:
         self._joined = True
         digest = upload_key_digest(self._context, self._address, self._upload.enc_public)
         args = (self._peer_key, digest, self._proof)
-        # After a reorganisation the same number can mean another session.
-        document = Remember("document", self.view.p.doc_digest)
-        return [document, Train(), Transact("register", args, value=self.view.p.deposit, key="register")]
+        return [
+            Remember("session", self.view.p.digest),
+            Train(),
+            Transact("register", args, value=self.view.p.deposit, key="register"),
+        ]
 
     def _ask_policy(self) -> list[Effect]:
         self._refused = self._policy(self.view)

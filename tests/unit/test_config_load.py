@@ -170,6 +170,7 @@ def test_missing_file_and_broken_file(tmp_path: Path) -> None:
         (GOOD.replace("prover", "data_owner"), "data.path is missing"),
         (GOOD.replace("prover", "model_owner"), "data.path is missing"),
         (GOOD.replace('["prover"]', '["prover", "prover"]'), "names a role twice"),
+        (GOOD + "confirmations = 2\n", "chain.confirmations must be at most 1 with role prover"),
         (GOOD + 'rpc = "ws://x"\n', "line 7: chain.rpc must begin with"),
         (GOOD + '[net]\nlisten = "0.0.0.0:80"\n', "line 8: net.listen must look like"),
         (GOOD + '[net]\nlisten = "/ip4/0.0.0.0/tcp/70000"\n', "net.listen must look like"),

@@ -85,7 +85,7 @@ def test_effects_of_a_quiet_session() -> None:
         effects = world.effects[k]
         assert len(of(effects, fx.Train)) == 1
         assert [(e.key, e.value) for e in effects if isinstance(e, fx.Remember)] == [
-            ("document", world.machines[k].view.p.doc_digest),
+            ("session", world.machines[k].view.p.digest),
             ("V", (7).to_bytes(32, "big")),
             ("U", (7).to_bytes(32, "big")),
         ]
@@ -168,7 +168,7 @@ def test_only_members_of_v_upload_and_only_if_they_are_enough() -> None:
     world.to_upload({0, 1})
     assert not any("commitUpload" in done for done in world.transactions.values())
     remembered = {e.key for effects in world.effects.values() for e in of(effects, fx.Remember)}
-    assert remembered == {"document"}
+    assert remembered == {"session"}
     assert world.machines[0].status()["why"] == "too few of our group shared keys"
 
 

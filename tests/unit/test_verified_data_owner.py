@@ -67,8 +67,8 @@ def test_the_pieces_open_to_the_update_and_to_the_root_on_chain() -> None:
 
 def test_what_is_registered_binds_the_key_that_seals() -> None:
     made = uploaded()
-    document, train, register = made.effects[:3]
-    assert (document, train) == (fx.Remember("document", made.params.doc_digest), fx.Train())
+    session, train, register = made.effects[:3]
+    assert (session, train) == (fx.Remember("session", made.params.digest), fx.Train())
     assert isinstance(register, fx.Transact) and register.value == made.params.deposit
     peer_key, digest, proof = register.args
     keys = {upload.enc_key for upload in made.uploads().values()}
