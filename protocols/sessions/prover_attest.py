@@ -20,8 +20,9 @@ Named = tuple[int, int]  # bitmap over the committee, bitmap over data owners
 
 @dataclass
 class Attestations:
-    """Two statements, from our own record only: liars (once the batch phase begins), and silent data owners.
+    """From our own record only: a statement per liar (once the batch phase begins), one about silent data owners.
 
+    One per liar, t at most: who lies to one prover alone does not keep the others from saying the same of the rest.
     silent: data owners that owe shares and gave none, by now (mode verified: none owes any).
     """
 
@@ -65,8 +66,8 @@ class Attestations:
         if desk.view.phase < Phase.BATCH or desk.view.phase == Phase.ABORTED:
             return []
         effects: list[Effect] = []
-        if desk.faulty and len(desk.faulty) <= desk.t:
-            effects += self._state((bitmap([x - 1 for x in desk.faulty]), 0))
+        for point in sorted(desk.faulty) if len(desk.faulty) <= desk.t else ():
+            effects += self._state((1 << point - 1, 0))
         for named in self._own:
             transaction = self._transaction(named)
             effects += self._turns[named].now(transaction) if transaction else []
@@ -102,9 +103,10 @@ class Attestations:
         new = (named[0] & ~view.named_provers) | (named[1] & ~view.silent_owners)
         liars = named[0] | view.named_provers  # the contract takes no signature of a prover that it has named
         honest = [x for x in sorted(signed) if not liars >> (x - 1) & 1]
+        honest.sort(key=desk.faulty.__contains__)  # one whom another statement names may be named first
         chosen = honest[: desk.n - desk.t]
         if not new or len(chosen) < desk.n - desk.t:
             return None
-        signers, signatures = bitmap([x - 1 for x in chosen]), tuple(signed[x] for x in chosen)
+        signers, signatures = bitmap([x - 1 for x in chosen]), tuple(signed[x] for x in sorted(chosen))
         key = f"attest-{named[0]:x}-{named[1]:x}"
         return Transact("attest", (*named, signers, signatures), key=key)

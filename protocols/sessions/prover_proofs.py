@@ -64,11 +64,18 @@ class Proofs:
         desk, effects = self.desk, list[Effect]()
         if self.consistency.verdicts is None or desk.view.phase < Phase.VALID:
             return effects
-        effects += self._open()
+        if self.consistency.publishing:  # pieces leave first: verifier messages may take longer than a block
+            self.consistency.publishing = False
+        else:
+            effects += self._open()
         if len(self._opened) != self._seen:
             self._seen = len(self._opened)
             effects += self._decode()
         return effects
+
+    def tick(self, block: int) -> list[Effect]:
+        """Open ours, if nothing has come since we published pieces."""
+        return [] if self.consistency.verdicts is None or self.consistency.publishing else self._open()
 
     @property
     def spoken(self) -> int:

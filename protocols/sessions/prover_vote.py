@@ -26,18 +26,24 @@ class SecondLook(Protocol):
 
 @dataclass
 class Vote:
-    """Votes when every outlier has spoken and everything is judged, at the cut in any case: who is silent is faulty."""
+    """Votes when every outlier has spoken and everything is judged, at the cut in any case.
+
+    Outliers that contradict themselves are named at once, silent ones when phase BATCH begins.
+    """
 
     desk: Desk
     consistency: Consistency
     second: SecondLook | None = None
+    _silence_judged: bool = False
 
     def progress(self) -> list[Effect]:
-        """Vote if nothing is open."""
-        if not self._due:
-            return []
+        """Name who lied; vote if nothing is open."""
+        effects = name_liars(self.desk, self.consistency.contradicted(), LABEL)
+        if self.desk.view.phase == Phase.BATCH and not self._silence_judged:
+            self._silence_judged = True
+            effects += name_liars(self.desk, self.consistency.silent(), LABEL)
         open_ends = self.consistency.waiting or (self.second is not None and self.second.waiting)
-        return [] if open_ends else self._vote()
+        return effects + (self._vote() if self._due and not open_ends else [])
 
     def tick(self, block: int) -> list[Effect]:
         """Vote when time runs out."""
@@ -53,7 +59,6 @@ class Vote:
         desk, effects = self.desk, list[Effect]()
         good: set[int] = set()
         for k, verdict in (self.consistency.verdicts or {}).items():
-            effects += name_liars(desk, self.consistency.convicted(k), LABEL)
             if verdict.status == Status.INCONSISTENT or not self.consistency.in_doubt(k):
                 effects.append(Blame(desk.view.uploader(k), "inconsistent-sharing"))
             elif self.second is None or not self.second.refused(k):

@@ -10,7 +10,7 @@ signers one is honest, and it has told everybody. Two seeds of one attempt are p
 
 from __future__ import annotations
 
-from protocols.sessions.effects import Effect, Remember
+from protocols.sessions.effects import Effect
 from protocols.sessions.params import Phase
 from protocols.sessions.prover_desk import Desk
 from protocols.sharing.zero import subsets
@@ -29,13 +29,12 @@ class SeedSetup:
     def start(self) -> list[Effect]:
         """The committee is drawn: deal to the sets that we are among the first t + 1 members of.
 
-        Seeds are of one committee: a chain that is reorganised may draw another one, to which they must not go.
+        Seeds and signatures are bound to the committee: a chain that is reorganised may draw another one.
         """
         point = self._desk.point
         self._known = {members: {} for members in subsets(self._desk.n, self._desk.t) if point in members}
         turns = [(members, members.index(point)) for members in self._known]
-        deals = [e for members, attempt in turns if attempt <= self._desk.t for e in self._deal(members, attempt)]
-        return [Remember("committee", self._desk.context.bind("committee", self._desk.wallets)), *deals]
+        return [e for members, attempt in turns if attempt <= self._desk.t for e in self._deal(members, attempt)]
 
     def seeds(self) -> dict[Points, bytes]:
         """Set -> seed, for the sets of ours that have one."""

@@ -49,7 +49,8 @@ class VerifiedProverMachine(CommitteeMachine):
         self._attestations = Attestations(desk)
         self._output = OutputDesk(desk, self._selection)
         self._parts = (
-            self._uploads, self._consistency, self._vote, self._scores, self._batch, self._attestations,
+            self._uploads, self._consistency, self._proofs, self._vote, self._scores, self._batch,
+            self._attestations,
         )  # fmt: skip
 
     def _standing(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ Recover = Callable[[bytes, bytes], bytes]
 Header = tuple[int, int, bytes, bytes]  # U, passed, hash of the distances, digest
 
 
-MIN_PHASE_BLOCKS, MIN_BATCH_BLOCKS = 4, 6
+MIN_PHASE_BLOCKS, MIN_VALID_BLOCKS, MIN_BATCH_BLOCKS = 4, 8, 6
 """Blocks that a phase has at least, however late it begins."""
 
 
@@ -115,7 +115,7 @@ class FakeMarket:
             Phase.GROUPS: up // 5, Phase.KEYS: 2 * up // 5, Phase.BUNDLES: 3 * up // 5, Phase.UPLOAD: up,
             Phase.DELIVERED: settle // 5, Phase.QUERY: 3 * settle // 10, Phase.VALID: settle // 2, Phase.BATCH: settle,
         }  # fmt: skip
-        least = MIN_BATCH_BLOCKS if phase == Phase.BATCH else MIN_PHASE_BLOCKS
+        least = {Phase.VALID: MIN_VALID_BLOCKS, Phase.BATCH: MIN_BATCH_BLOCKS}.get(phase, MIN_PHASE_BLOCKS)
         return max(start + fractions[phase], when + least) if phase in fractions else 0
 
     def _advance(self) -> None:

@@ -64,10 +64,10 @@ class Bench:
         self.vote = Vote(self.desk, self.made)
         self.effects = self.made.progress()
 
-    def value(self, point: int) -> int:
-        """What an honest prover opens of data owner 0."""
+    def value(self, point: int, owner: int = 0) -> int:
+        """What an honest prover opens of a data owner; all dealt the same."""
         piece = self.dealt[point - 1]
-        return (gl.dot(piece[:1], self.made._weights(0)) + int(piece[1])) % P
+        return (gl.dot(piece[:1], self.made._weights(owner)) + int(piece[1])) % P
 
     def post(self, point: int, *values: int, block: int = BEGAN + 1, present: int | None = None) -> list[fx.Effect]:
         """A posting is on chain: honest if no values are given."""
@@ -128,14 +128,15 @@ def test_half_of_the_time_is_enough_for_all_that_count() -> None:
         assert bench.made.fitting(0) == {1, 2, 3, 4} and bench.desk.faulty == set()
 
 
-@pytest.mark.parametrize(("deadline", "until"), [(54, 51), (55, 52), (56, 53), (57, 53), (60, 54), (70, 59)])
+@pytest.mark.parametrize(("deadline", "until"), [(54, 51), (55, 51), (56, 52), (57, 53), (58, 53), (60, 54), (70, 59)])
 def test_postings_have_half_of_the_time_or_three_blocks(deadline: int, until: int) -> None:
-    """And one block is left before the vote."""
+    """And two blocks are left before the vote, where the phase has its eight blocks or nearly."""
     made, _ = desk(Phase.VALID, 1)
     made.view.apply(ev.PhaseChanged(7, BEGAN, Phase.VALID, deadline))
     consistency = Consistency(made, cast(Any, Uploads({})))
     consistency.progress()
-    assert consistency.tick(until - 1) == [] and consistency.tick(until) != [] and until < made.cut()
+    assert consistency.tick(until - 1) == [] and consistency.tick(until) != []
+    assert until <= made.cut() - (1 if deadline < BEGAN + 5 else 2)
 
 
 def test_who_wakes_up_after_the_vote_judges_the_same_and_publishes_nothing() -> None:
@@ -199,6 +200,7 @@ def test_at_most_t_liars_change_nothing_for_an_honest_data_owner(n: int, t: int)
             assert verdict.outliers == (liars if how else ())
             assert bench.made.trusted(0)
             effects = bench.vote.progress() + bench.vote.tick(CUT)
+            batch(bench)
             assert bench.desk.faulty == (set(liars) if how else set())
             assert [e.args for e in effects if isinstance(e, fx.Transact)] == [(int(Bitmap.VALID), 1)]
 
@@ -220,15 +222,79 @@ def outlier(bench: Bench, point: int) -> list[fx.Effect]:
     return [e for x in range(1, 6) for e in bench.post(x, *([77] if x == point else []))]
 
 
-def test_an_outlier_is_waited_for_until_the_cut_and_named_then() -> None:
+def batch(bench: Bench, block: int = CUT + 1) -> list[fx.Effect]:
+    """U is fixed."""
+    bench.desk.view.apply(ev.PhaseChanged(7, block, Phase.BATCH, 99))
+    return bench.vote.progress()
+
+
+def test_an_outlier_is_waited_for_until_the_cut_and_named_when_u_is_fixed() -> None:
     bench = Bench()
     outlier(bench, 4)
     assert bench.made.waiting and bench.vote.progress() == [] and bench.vote.tick(CUT - 1) == []
-    effects = bench.vote.tick(CUT)
-    assert blames(effects) == [(bench.infos[3].address, "wrong-opening")] and bench.desk.faulty == {4}
-    assert isinstance(effects[-1], fx.Transact) and effects[-1].args == (int(Bitmap.VALID), 1)
+    (vote,) = bench.vote.tick(CUT)
+    assert isinstance(vote, fx.Transact) and vote.args == (int(Bitmap.VALID), 1) and bench.desk.faulty == set()
+    assert blames(batch(bench)) == [(bench.infos[3].address, "wrong-opening")] and bench.desk.faulty == {4}
     bench.publish(4, gl.vector([1, 1]))
-    assert bench.made.in_doubt(0)  # too late
+    assert bench.made.in_doubt(0) and bench.vote.progress() == []  # too late
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_piece_that_comes_after_the_vote_is_heard(honest: bool) -> None:
+    bench = Bench()
+    piece = gl.vector([3, 4])
+    value = (gl.dot(piece[:1], bench.made._weights(0)) + 4) % P
+    for x in range(1, 6):
+        bench.post(x, *([value] if x == 4 else []))
+    bench.vote.tick(CUT)
+    bench.publish(4, piece if honest else bench.dealt[3])
+    assert bool(blames(bench.vote.progress())) is not honest
+    batch(bench)
+    assert bench.desk.faulty == (set() if honest else {4})
+
+
+@pytest.mark.parametrize(("judged", "named"), [(CUT - 1, {4}), (CUT, set())])
+def test_who_judged_just_before_u_is_fixed_names_nobody_silent(judged: int, named: set[int]) -> None:
+    """It has not had the time to hear anybody."""
+    bench = Bench()
+    for point in (1, 2, 3, 4):
+        bench.post(point, *([77] if point == 4 else []))
+    bench.made.tick(judged)
+    bench.vote.tick(CUT)
+    batch(bench)
+    assert bench.desk.faulty == named
+
+
+def test_who_did_not_vote_names_nobody_silent() -> None:
+    bench = Bench()
+    outlier(bench, 4)
+    batch(bench)
+    assert bench.desk.faulty == set()
+
+
+def test_who_is_shown_right_about_one_data_owner_is_not_silent_about_others() -> None:
+    """However many data owners deal it a bad piece: one that arrives is enough."""
+    bench = Bench(members=3, ours={})
+    piece = gl.vector([3, 4])
+    bad = [(gl.dot(piece[:1], bench.made._weights(k)) + 4) % P for k in range(3)]
+    for x in range(1, 6):
+        good = [bench.value(x, k) for k in range(3)]
+        bench.post(x, *(bad if x == 4 else good), present=0 if x == 1 else 7)
+    bench.publish(4, piece)
+    bench.vote.tick(CUT)
+    assert blames(batch(bench)) == [] and bench.desk.faulty == set() and bench.made.in_doubt(1)
+
+
+def test_pieces_are_published_lowest_index_first() -> None:
+    bench = Bench(members=3, ours={k: gl.vector([3, 4]) for k in range(3)})
+    opened = bench.effects[1]
+    assert isinstance(opened, fx.Transact)
+    ours = gl.from_bytes(cast(bytes, opened.args[1])).tolist()
+    effects: list[fx.Effect] = []
+    for x in range(1, 6):
+        good = [bench.value(x, k) for k in range(3)]
+        effects += bench.post(x, *(ours if x == 1 else good), present=7)
+    assert [m.index for m in sent(effects)] == [0] * 4 + [1] * 4 + [2] * 4
 
 
 def test_a_piece_on_the_polynomial_convicts_its_publisher_at_once() -> None:

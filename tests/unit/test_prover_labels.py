@@ -39,8 +39,7 @@ def test_seeds_of_sets_belong_to_one_committee() -> None:
     before, effects = deals(PROVERS[:5])
     after, others = deals([PROVERS[0], *PROVERS[2:5], PROVERS[1]])
     assert before.keys() == after.keys() and not set(before.values()) & set(after.values())
-    kept = [e for e in [*effects, *others] if isinstance(e, fx.Remember)]
-    assert [e.key for e in kept] == ["committee", "committee"] and kept[0].value != kept[1].value
+    assert not any(isinstance(e, fx.Remember) for e in [*effects, *others])  # another draw is no crime
 
 
 def test_a_deal_of_another_committee_is_refused() -> None:

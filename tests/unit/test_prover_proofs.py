@@ -64,6 +64,7 @@ class Judged:
     doubted: set[int] = field(default_factory=set)
     closed: bool = False
     waiting: bool = False
+    publishing: bool = False
 
     def trusted(self, index: int) -> bool:
         return False
@@ -74,7 +75,10 @@ class Judged:
     def in_doubt(self, index: int) -> bool:
         return index not in self.doubted
 
-    def convicted(self, index: int) -> set[int]:
+    def contradicted(self) -> set[int]:
+        return set()
+
+    def silent(self) -> set[int]:
         return set()
 
 
@@ -117,6 +121,16 @@ def both() -> dict[int, Verdict]:
 
 
 # ---------------------------------------------------------------------------------------------------------- proofs
+
+
+@pytest.mark.parametrize("by_tick", [True, False])
+def test_pieces_leave_before_verifier_messages_are_computed(by_tick: bool) -> None:
+    kit = Kit(Judged(both(), publishing=True))
+    assert kit.proofs.tick(51) == [] and kit.proofs.spoken == 0
+    assert kit.proofs.progress() == [] and kit.proofs.spoken == 0
+    opened = kit.proofs.tick(52) if by_tick else kit.proofs.progress()
+    assert len(opened) == 4 and kit.proofs.spoken == 1
+    assert kit.proofs.tick(53) == kit.proofs.progress() == []
 
 
 @pytest.mark.parametrize("order", [(2, 3, 4, 5), (5, 4, 3, 2)], ids=str)

@@ -197,4 +197,4 @@ async def test_a_node_that_was_killed_has_an_honest_transcript(
     kept = Kept(tmp_path, node, "prover", 7, [e for _, events in again.blocks for e in events])
     replay = kept.replay()
     assert replay.machine.status() == node.machine.status()
-    assert (replay.links.linked, replay.links.sealed) == (len(entries), 4)
+    assert (replay.links.linked, replay.links.sealed) == (len(entries), 3)
