@@ -10,6 +10,7 @@ library Timeline {
     /// @dev A phase may run to its deadline because one data owner is silent; whoever must act in the next one, on pain
     /// of its stake, has at least these blocks from the one that entered it.
     uint256 internal constant MIN_PHASE_BLOCKS = 4;
+    uint256 internal constant MIN_VALID_BLOCKS = 8; // openings, pieces, proofs and votes, each an answer to the one before
     uint256 internal constant MIN_BATCH_BLOCKS = 6; // n - t signatures must be gathered first
 
     /// @dev Last block in which `phase`, entered now, accepts its transactions. Committee, Register, Draw and Output
@@ -23,8 +24,13 @@ library Timeline {
         }
         if (phase >= IDataMarket.Phase.Finished) return 0;
         uint256 scheduled = uint256(s.windowStart) + _share(s, phase);
-        uint256 least = uint256(s.phaseStart) + (phase == IDataMarket.Phase.Batch ? MIN_BATCH_BLOCKS : MIN_PHASE_BLOCKS);
+        uint256 least = uint256(s.phaseStart) + _least(phase);
         return scheduled > least ? scheduled : least;
+    }
+
+    function _least(IDataMarket.Phase phase) private pure returns (uint256) {
+        if (phase == IDataMarket.Phase.Valid) return MIN_VALID_BLOCKS;
+        return phase == IDataMarket.Phase.Batch ? MIN_BATCH_BLOCKS : MIN_PHASE_BLOCKS;
     }
 
     /// @dev Blocks from the start of the window to the scheduled end of `phase`.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {WindowOver} from "../src/Errors.sol";
 import {IDataMarket} from "../src/IDataMarket.sol";
 import {MarketBase} from "./base/MarketBase.sol";
 
@@ -116,18 +117,18 @@ contract TimeTest is MarketBase {
         mine(6);
         market.poke(id); // fixes the set and draws the beacon, as it would one block after a prompt close
         isPhase(id, IDataMarket.Phase.Valid);
-        deadline(id, height + 6);
+        deadline(id, height + 8);
         eq(BURN.balance, 5 * STAKE, "all were silent in Delivered");
-        mine(7);
+        mine(9);
         market.poke(id);
         isPhase(id, IDataMarket.Phase.Batch);
-        deadline(id, height + 12);
-        mine(13);
+        deadline(id, height + 10);
+        mine(11);
         market.poke(id);
         isPhase(id, IDataMarket.Phase.Aborted);
     }
 
-    /// @dev The least that a phase has when the schedule has run away: 4 blocks, Batch 6.
+    /// @dev The least that a phase has when the schedule has run away: 4 blocks, Valid 8, Batch 6.
     function testLeast() public {
         IDataMarket.Params memory p = terms();
         (p.uploadBlocks, p.settleBlocks) = (10, 10);
@@ -137,11 +138,52 @@ contract TimeTest is MarketBase {
             if (now_ < IDataMarket.Phase.Groups || now_ == IDataMarket.Phase.Query) {
                 step(id);
             } else {
-                ok(view_(id).deadline >= height + 4, "least");
+                if (now_ == IDataMarket.Phase.Valid) deadline(id, height + 8);
+                else ok(view_(id).deadline >= height + 4, "least");
                 mine(view_(id).deadline - height);
                 step(id);
             }
         }
         deadline(id, height + 6);
+    }
+
+    /// @dev The exit delay need not cover a session's length: whoever leaves as soon as it is drawn stays locked while
+    /// every phase runs to its end, and then until the last block in which evidence counts.
+    function testLeaverWaitsForTheLongestSession() public {
+        IDataMarket.Params memory p = terms();
+        p.settleBlocks = uint16(EXIT_DELAY);
+        uint256 id = started(p, IDataMarket.Phase.Register);
+        address who = market.committeeOf(id)[0];
+        vm.prank(who);
+        registry.requestExit();
+        uint256 exit = height + EXIT_DELAY;
+        while (phase(id) < IDataMarket.Phase.Output) {
+            uint256 last = view_(id).deadline;
+            if (height + 1 < last) mine(last - 1 - height);
+            step(id);
+        }
+        expire(id);
+        uint256 end = height - 1;
+        ok(end > exit + EXIT_DELAY, "longer than the delay, twice");
+        held(who, exit, 1);
+        market.poke(id); // writes down that it ended
+        mine(end + EXIT_DELAY - height);
+        held(who, end + 1 + EXIT_DELAY, 0);
+        attest(id, 1, 0);
+        eq(registry.prover(who).stake, 0, "evidence in the last block finds the stake");
+        mine(1);
+        held(who, end + 1 + EXIT_DELAY, 0);
+        (uint256 signers, bytes[] memory sigs) = attestation(id, 2, 0);
+        vm.expectRevert(abi.encodeWithSelector(WindowOver.selector, end + EXIT_DELAY));
+        market.attest(id, 2, 0, signers, sigs);
+        mine(1);
+        vm.prank(who);
+        registry.withdraw();
+    }
+
+    function held(address who, uint256 exit, uint32 locks) private {
+        vm.expectRevert(abi.encodeWithSignature("CannotWithdraw(uint64,uint32)", exit, locks));
+        vm.prank(who);
+        registry.withdraw();
     }
 }
