@@ -289,10 +289,21 @@ class Watching:
         return self._watch.records[session]
 
     async def create(self, **overrides: Any) -> int:
-        """A new session of the model owner, grouped and with equal pay unless ``overrides`` say more."""
+        """A new session of the model owner, grouped and with equal pay unless ``overrides`` say more.
+
+        An owner that a test before has started again may need a moment for its model.
+        """
         wanted = {"mode": "grouped", "payout": "equal", **overrides}
         call = partial(self.local.ask, MODEL_OWNER, "session_create", 120.0, **wanted)
-        session = int((await trio.to_thread.run_sync(call))["session"])
+        with trio.fail_after(SESSION_S):
+            while True:
+                try:
+                    session = int((await trio.to_thread.run_sync(call))["session"])
+                    break
+                except RefusedError as error:
+                    if "not trained yet" not in str(error):
+                        raise
+                await trio.sleep(0.5)
         await self.until(lambda: session in self._watch.records, f"session {session}")
         return session
 

@@ -23,6 +23,7 @@ from tests.integration.market_kit import journal, opened_in
 
 LIMIT_S = 900.0
 PROVER_MIB = 250  # the aim is 180
+POKE_WEI = 300_000 * 10**9  # more gas than a poke takes, at the demo's highest price
 COMMON = {"committee", "register", "train + upload", "delivery", "open the sum"}
 PHASES = {
     "grouped": COMMON | {"draw", "key sharing", "check", "unmask + batch"},
@@ -157,9 +158,13 @@ def check_money(result: dict[str, Any], session: dict[str, Any]) -> None:
     assert all(wei == PROVER_STAKE for wei in session["slashed"].values())
 
 
-def check_conserved(session: dict[str, Any]) -> None:
-    """Everything that was escrowed for the session went out of it again."""
-    assert session["escrow"] == sum(session["paid"].values()) + session["refund"]
+def check_conserved(session: dict[str, Any], *, spare_provers: bool = False) -> None:
+    """Everything that was escrowed for the session went out of it again.
+
+    spare_provers: some are not drawn. The first poke may be one's of them; what gas it is owed then stays for it.
+    """
+    left = session["escrow"] - sum(session["paid"].values()) - session["refund"]
+    assert 0 <= left <= (POKE_WEI if spare_provers else 0)
 
 
 def check_sum(run: Path, result: dict[str, Any], session: int) -> None:
@@ -216,7 +221,7 @@ def test_grouped_and_hostile(tmp_path: Path) -> None:
     assert all(fault["ok"] for fault in result["faults"]), result["faults"]
     for session in result["sessions"]:
         check_money(result, session)
-        check_conserved(session)
+        check_conserved(session, spare_provers=True)
         assert bool(session["slashed"]) == (session["id"] == 3)
         check_sum(the_run(tmp_path), result, session["id"])
     nobody_left(the_run(tmp_path))
