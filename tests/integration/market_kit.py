@@ -36,7 +36,7 @@ from omninode.cluster.local import LocalCluster
 from omninode.cluster.processes import NodeProcess, stop_all
 from omninode.demo.record import SessionRecord
 from omninode.demo.watch import ChainWatch
-from omninode.errors import NotRunningError, OmninodeError
+from omninode.errors import NotRunningError, OmninodeError, RefusedError
 from omninode.learning import data as local_data
 from omninode.learning.presets import DIGITS
 from omninode.learning.reference import ROOT_SAMPLES
