@@ -19,8 +19,8 @@ n - t provers say so or have signed a receipt, so 2t + 1 honest ones hold a comm
   the judgement (half of the phase up to the cut, see ``_until``) until phase BATCH begins, two blocks later at least;
   and n - t must say the same.
 - A data owner of U can be served. It has the votes of 2t + 1 honest provers, so no honest outlier reached all of them
-  in time: its 2t + 1 honest holders are on P, in every coordinate (but for 1/p, see ``sharing.consistency``). They trust
-  their pieces and help the others, who believe 2t + 1 that agree; among those t + 1 are honest.
+  in time: its 2t + 1 honest holders are on P, in every coordinate (but for 1/p, see ``sharing.consistency``). They
+  trust their pieces and help the others, who believe 2t + 1 that agree; among those t + 1 are honest.
 """
 
 from __future__ import annotations
