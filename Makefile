@@ -23,7 +23,7 @@ demo: setup  ## a whole market on this machine; make demo ARGS=--hostile adds th
 	@.venv/bin/omninode demo $(ARGS)
 
 test: setup  ## everything that CI runs
-	@$(MAKE) --jobs=2 --output-sync=target lint contracts unit
+	@$(MAKE) --jobs=2 --output-sync=target unit lint contracts
 	@$(MAKE) processes
 
 lint: setup  ## ruff and mypy --strict
