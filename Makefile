@@ -43,7 +43,7 @@ processes: setup  ## the Python tests with a real chain, network and daemons; AR
 attacks: setup  ## every attack against real daemons, one table (about 10 minutes)
 	@.venv/bin/omninode demo --attack all $(ARGS)
 
-soak: setup  ## random kills of real daemons, again and again; ARGS goes to pytest
+soak: setup  ## long runs: random kills of real daemons, the hostile demo of mode grouped; ARGS goes to pytest
 	@$(PY) -m pytest -q -m soak $(ARGS)
 
 bench: setup  ## measure; writes runs/bench/latest.json

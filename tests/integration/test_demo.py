@@ -213,6 +213,7 @@ def test_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nobody_left(run)
 
 
+@pytest.mark.soak  # three minutes; the same attacks run in one process in tests/faults
 def test_grouped_and_hostile(tmp_path: Path) -> None:
     with demo(tmp_path, "--mode", "grouped", "--hostile", "--sessions", "4") as process:
         result = answer(process, tmp_path)
