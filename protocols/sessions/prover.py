@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocols.errors import RemoteProtocolError
 from protocols.sessions.effects import Effect
 from protocols.sessions.identity import Identity
 from protocols.sessions.prover_attest import Attestations
@@ -45,6 +44,7 @@ class ProverMachine(CommitteeMachine):
         self._batch = BatchDesk(desk, judge)
         self._attestations = Attestations(desk, self._unmask.silent)
         self._output = OutputDesk(desk, judge)
+        self._openings = {"projections": self._projections.receive, "gram": self._products.receive}
         self._parts = (
             self._bundles, self._uploads, self._consistency, self._vote, self._unmask, self._projections,
             self._products, self._batch, self._attestations,
@@ -59,12 +59,10 @@ class ProverMachine(CommitteeMachine):
             "passed": self._products.passed() if self._products.done else [],
         }
 
-    def _handle(self, message: msg.Message) -> list[Effect]:
+    def _handle_own(self, message: msg.Message) -> list[Effect]:
         match message:
             case msg.Announcement():
                 return self._bundles.announcement(message)
-            case msg.SeedDeal():
-                return self._setup.receive(message)
             case msg.BundleSet():
                 return self._bundles.bundle_set(message)
             case msg.BundleRequest():
@@ -73,45 +71,14 @@ class ProverMachine(CommitteeMachine):
                 return self._bundles.complaint(message)
             case msg.BundleOpening():
                 return self._bundles.opening(message)
-            case msg.Upload():
-                return self._uploads.receive(message)
-            case msg.Opening():
-                return self._opening(message)
-            case msg.ShareOpening():
-                return self._consistency.share_opening(message)
-            case _:
-                return self._handle_late(message)
-
-    def _handle_late(self, message: msg.Message) -> list[Effect]:
-        """What belongs to the batch and after."""
-        match message:
-            case msg.RebuildRequest():
-                return self._rebuild.request(message)
-            case msg.RebuildShare():
-                return self._rebuild.receive(message)
             case msg.Unmask():
                 return self._unmask.receive(message)
             case msg.UnmaskRequest():
                 return self._unmask.request(message)
             case msg.UnmaskRelay():
                 return self._unmask.relay(message)
-            case msg.BatchSignature():
-                return self._batch.receive(message)
-            case msg.AttestationSignature():
-                return self._attestations.receive(message)
-            case msg.OutputRequest():
-                return self._output.request(message)
             case _:
-                raise RemoteProtocolError("unexpected-type", message.sender.hex(), type(message).__name__)
-
-    def _opening(self, message: msg.Opening) -> list[Effect]:
-        match message.label:
-            case "projections":
-                return self._projections.receive(message)
-            case "gram":
-                return self._products.receive(message)
-            case _:
-                raise self._desk.refuse("unknown-label", message, message.label)
+                return super()._handle_own(message)
 
     def _steps(self) -> list[Effect]:
         effects = self._uploads.progress() + self._consistency.progress() + self._vote.progress()

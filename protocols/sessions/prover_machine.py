@@ -6,9 +6,10 @@ nothing: so a fresh machine that is fed the journaled inputs gives the same effe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from protocols.errors import RemoteProtocolError
 from protocols.sessions import events as ev
 from protocols.sessions.effects import Effect
 from protocols.sessions.identity import Identity
@@ -16,7 +17,10 @@ from protocols.sessions.params import REFERENCE, Bitmap
 from protocols.sessions.prover_attest import Attestations
 from protocols.sessions.prover_batch import BatchDesk
 from protocols.sessions.prover_clock import Clock
+from protocols.sessions.prover_consistency import Consistency
 from protocols.sessions.prover_desk import Desk
+from protocols.sessions.prover_output import OutputDesk
+from protocols.sessions.prover_rebuild import Rebuild
 from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.setup import SeedSetup
 from protocols.sessions.view import SessionView
@@ -34,13 +38,17 @@ class Part(Protocol):
 class CommitteeMachine:
     """One prover in one session. Before the draw, or if it is not drawn, it only pokes.
 
-    seed: 32 secret bytes of this session, journaled before use. Subclasses set the parts and say what a message means
-    and which steps are possible.
+    seed: 32 secret bytes of this session, journaled before use. Subclasses set the parts, say what else they are told
+    than provers of every mode, and which steps are possible.  _openings: label -> who takes openings of it.
     """
 
     _uploads: UploadDesk[Any]
+    _consistency: Consistency
+    _rebuild: Rebuild
     _batch: BatchDesk
     _attestations: Attestations
+    _output: OutputDesk
+    _openings: Mapping[str, Callable[[msg.Opening], list[Effect]]]
     _parts: Sequence[Part]
 
     def __init__(self, context: Context, identity: Identity, seed: bytes) -> None:
@@ -111,7 +119,36 @@ class CommitteeMachine:
         return self._steps() if self._desk.index is not None else []
 
     def _handle(self, message: msg.Message) -> list[Effect]:
-        raise NotImplementedError
+        match message:
+            case msg.SeedDeal():
+                return self._setup.receive(message)
+            case msg.Upload():
+                return self._uploads.receive(message)
+            case msg.Opening():
+                return self._opening(message)
+            case msg.ShareOpening():
+                return self._consistency.share_opening(message)
+            case msg.RebuildRequest():
+                return self._rebuild.request(message)
+            case msg.RebuildShare():
+                return self._rebuild.receive(message)
+            case msg.BatchSignature():
+                return self._batch.receive(message)
+            case msg.AttestationSignature():
+                return self._attestations.receive(message)
+            case msg.OutputRequest():
+                return self._output.request(message)
+            case _:
+                return self._handle_own(message)
+
+    def _handle_own(self, message: msg.Message) -> list[Effect]:
+        """What only this mode's provers are told."""
+        raise RemoteProtocolError("unexpected-type", message.sender.hex(), type(message).__name__)
+
+    def _opening(self, message: msg.Opening) -> list[Effect]:
+        if message.label not in self._openings:
+            raise self._desk.refuse("unknown-label", message, message.label)
+        return self._openings[message.label](message)
 
     def _steps(self) -> list[Effect]:
         """Every next step that has become possible, in the order of the session."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocols.errors import RemoteProtocolError
 from protocols.sessions.effects import Effect
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import REFERENCE
@@ -48,6 +47,7 @@ class VerifiedProverMachine(CommitteeMachine):
         self._batch = BatchDesk(desk, self._selection)
         self._attestations = Attestations(desk)
         self._output = OutputDesk(desk, self._selection)
+        self._openings = {"proofs": self._proofs.receive, "products": self._scores.receive}
         self._parts = (
             self._uploads, self._consistency, self._proofs, self._vote, self._scores, self._batch,
             self._attestations,
@@ -65,39 +65,10 @@ class VerifiedProverMachine(CommitteeMachine):
             "accepted": bits(known[1]) if known is not None else [],
         }
 
-    def _handle(self, message: msg.Message) -> list[Effect]:
-        match message:
-            case msg.SeedDeal():
-                return self._setup.receive(message)
-            case msg.Upload():
-                return self._uploads.receive(message)
-            case msg.Opening():
-                return self._opening(message)
-            case msg.ShareOpening():
-                return self._consistency.share_opening(message)
-            case msg.RebuildRequest():
-                return self._rebuild.request(message)
-            case msg.RebuildShare():
-                return self._rebuild.receive(message)
-            case msg.BatchSignature():
-                return self._batch.receive(message)
-            case msg.AttestationSignature():
-                return self._attestations.receive(message)
-            case msg.OutputRequest():
-                return self._output.request(message)
-            case msg.Announcement():
-                return []  # gossip reaches everybody; nobody's keys are needed here
-            case _:
-                raise RemoteProtocolError("unexpected-type", message.sender.hex(), type(message).__name__)
-
-    def _opening(self, message: msg.Opening) -> list[Effect]:
-        match message.label:
-            case "proofs":
-                return self._proofs.receive(message)
-            case "products":
-                return self._scores.receive(message)
-            case _:
-                raise self._desk.refuse("unknown-label", message, message.label)
+    def _handle_own(self, message: msg.Message) -> list[Effect]:
+        if isinstance(message, msg.Announcement):
+            return []  # gossip reaches everybody; nobody's keys are needed here
+        return super()._handle_own(message)
 
     def _steps(self) -> list[Effect]:
         effects = self._uploads.progress() + self._consistency.progress() + self._proofs.progress()
