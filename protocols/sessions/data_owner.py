@@ -7,7 +7,6 @@ crash.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,22 +20,13 @@ from protocols.sessions.data_owner_keys import KeySharing
 from protocols.sessions.data_owner_outcome import outcome
 from protocols.sessions.data_owner_unmask import Unmasking, set_bytes
 from protocols.sessions.data_owner_upload import Uploading
-from protocols.sessions.effects import Effect, Note, Remember, Train, Transact
+from protocols.sessions.effects import Effect, Note, Remember
 from protocols.sessions.identity import Identity
+from protocols.sessions.membership import Membership, Policy, accept_all
 from protocols.sessions.params import Bitmap, Phase
 from protocols.sessions.view import SessionView
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
-
-Policy = Callable[[SessionView], str]
-"""Asked after the draw, with the registered set known: why we will not take part, or "". Must depend on the view
-only.
-"""
-
-
-def accept_all(view: SessionView) -> str:
-    """The policy without objections."""
-    return ""
 
 
 class DataOwnerMachine:
@@ -61,9 +51,8 @@ class DataOwnerMachine:
         self._bundles = BundleIntake(self._core, self._keys)
         self._upload = Uploading(self._core, self._keys, self._bundles)
         self._unmask = Unmasking(self._core, self._keys, self._bundles)
-        self._peer_key, self._proof, self._policy = peer_key, whitelist_proof, policy
-        self._joined = self._settled = self._claimed = False
-        self._refused = ""
+        self._membership = Membership(self._core.view, identity.address, peer_key, whitelist_proof, policy)
+        self._settled = False
 
     @property
     def view(self) -> SessionView:
@@ -78,7 +67,7 @@ class DataOwnerMachine:
             case ev.PhaseChanged(phase=Phase.REGISTER):
                 effects = self._join()
             case ev.PhaseChanged(phase=Phase.FINISHED | Phase.ABORTED):
-                effects = self._end()
+                effects = self._membership.end()
             case ev.GroupsDrawn():
                 effects = self._drawn()
             case ev.SetFixed(kind=Bitmap.BUNDLES, bits=bits):
@@ -134,27 +123,17 @@ class DataOwnerMachine:
             "receipts": sorted(self._upload.delivery.receipts),
             "unmasked": self._unmask.sent,
             "accepted": bool(place and self.view.batch and self.view.batch.accepted >> place.index & 1),
-            "why": self._refused or outcome(core),
+            "why": self._membership.refused or outcome(core),
         }
 
     # ------------------------------------------------------------------------------------------------ chain events
 
     def _join(self) -> list[Effect]:
-        if self._joined:
-            return []
-        self._joined = True
-        digest = self._core.keys.public.digest(self._core.context, self._core.address)
-        args = (self._peer_key, digest, self._proof)
-        return [
-            Remember("session", self.view.p.digest),
-            Train(),
-            Transact("register", args, value=self.view.p.deposit, key="register"),
-        ]
+        return self._membership.join(self._core.keys.public.digest(self._core.context, self._core.address))
 
     def _drawn(self) -> list[Effect]:
-        self._refused = self._policy(self.view)
-        if self._refused:
-            return [Note("session_left", (("why", self._refused),))]
+        if left := self._membership.ask_policy():
+            return left
         place = self._core.take_place()
         return self._keys.begin(place) if place is not None else []
 
@@ -171,13 +150,6 @@ class DataOwnerMachine:
         self._settled = True
         accepted = bool(self.view.batch.accepted >> place.index & 1)
         return [Note("settled", (("accepted", accepted), ("group", place.group), ("why", outcome(self._core))))]
-
-    def _end(self) -> list[Effect]:
-        if self._claimed or self.view.member_of(self._core.address) is None:
-            return []
-        self._claimed = True
-        note = [Note("session_aborted", (("why", self.view.aborted),))] if self.view.aborted is not None else []
-        return [*note, Transact("claim", (), key="claim")]
 
     def _advance(self, block: int) -> list[Effect]:
         """Everything that has become possible. Order: keys, then bundles that need them, then the upload."""

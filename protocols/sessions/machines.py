@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from protocols.sessions.data_owner import DataOwnerMachine, Policy, accept_all
+from protocols.sessions.data_owner import DataOwnerMachine
 from protocols.sessions.identity import Identity
+from protocols.sessions.membership import Policy, accept_all
 from protocols.sessions.owner import OwnerMachine
 from protocols.sessions.params import Mode
 from protocols.sessions.prover import ProverMachine

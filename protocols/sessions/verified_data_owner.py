@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import events as ev
-from protocols.sessions.data_owner import Policy, accept_all
 from protocols.sessions.data_owner_outcome import verified_outcome
-from protocols.sessions.effects import Effect, Note, Remember, Train, Transact
+from protocols.sessions.effects import Effect, Note
 from protocols.sessions.identity import Identity
+from protocols.sessions.membership import Membership, Policy, accept_all
 from protocols.sessions.params import Phase
 from protocols.sessions.verified_upload import VerifiedUpload, upload_key_digest
 from protocols.sessions.view import SessionView
@@ -45,9 +45,8 @@ class VerifiedDataOwnerMachine:
         self._context, self._address = context, identity.address
         self._view = SessionView(context.session)
         self._upload = VerifiedUpload(context, identity, self._view, seed, Phase.UPLOAD, "commitUpload")
-        self._peer_key, self._proof, self._policy = peer_key, whitelist_proof, policy
-        self._joined = self._settled = self._claimed = False
-        self._refused = ""
+        self._membership = Membership(self._view, identity.address, peer_key, whitelist_proof, policy)
+        self._settled = False
 
     @property
     def view(self) -> SessionView:
@@ -62,9 +61,9 @@ class VerifiedDataOwnerMachine:
             case ev.PhaseChanged(phase=Phase.REGISTER):
                 effects = self._join()
             case ev.PhaseChanged(phase=Phase.UPLOAD):
-                effects = self._ask_policy()
+                effects = self._membership.ask_policy()
             case ev.PhaseChanged(phase=Phase.FINISHED | Phase.ABORTED):
-                effects = self._end()
+                effects = self._membership.end()
             case ev.BatchFinal():
                 effects = self._settle()
         return effects + self._advance()
@@ -101,7 +100,7 @@ class VerifiedDataOwnerMachine:
             "receipts": sorted(delivery.receipts),
             "may_leave": delivery.enough or view.phase > Phase.DELIVERED,
             "accepted": bool(index is not None and batch and batch.accepted >> index & 1),
-            "why": self._refused or verified_outcome(view, index, self._upload.problem),
+            "why": self._membership.refused or verified_outcome(view, index, self._upload.problem),
         }
 
     # ------------------------------------------------------------------------------------------------ chain events
@@ -112,20 +111,7 @@ class VerifiedDataOwnerMachine:
         return own.index if own is not None else None
 
     def _join(self) -> list[Effect]:
-        if self._joined:
-            return []
-        self._joined = True
-        digest = upload_key_digest(self._context, self._address, self._upload.enc_public)
-        args = (self._peer_key, digest, self._proof)
-        return [
-            Remember("session", self.view.p.digest),
-            Train(),
-            Transact("register", args, value=self.view.p.deposit, key="register"),
-        ]
-
-    def _ask_policy(self) -> list[Effect]:
-        self._refused = self._policy(self.view)
-        return [Note("session_left", (("why", self._refused),))] if self._refused else []
+        return self._membership.join(upload_key_digest(self._context, self._address, self._upload.enc_public))
 
     def _settle(self) -> list[Effect]:
         index, batch = self._index, self.view.batch
@@ -135,13 +121,6 @@ class VerifiedDataOwnerMachine:
         accepted, why = bool(batch.accepted >> index & 1), verified_outcome(self.view, index, self._upload.problem)
         return [Note("settled", (("accepted", accepted), ("why", why)))]
 
-    def _end(self) -> list[Effect]:
-        if self._claimed or self._index is None:
-            return []
-        self._claimed = True
-        note = [Note("session_aborted", (("why", self.view.aborted),))] if self.view.aborted is not None else []
-        return [*note, Transact("claim", (), key="claim")]
-
     def _advance(self) -> list[Effect]:
         """Upload as soon as the update is there and registration is closed, unless the policy says no."""
-        return [] if self._refused or self._index is None else self._upload.advance()
+        return [] if self._membership.refused or self._index is None else self._upload.advance()

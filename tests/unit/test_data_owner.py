@@ -188,7 +188,7 @@ def test_the_policy_can_leave_after_the_draw() -> None:
     world = World(3)
     world.register()
     machine = World.machine(0)
-    machine._policy = lambda view: f"{len(view.members)} members are too few"
+    machine._membership.policy = lambda view: f"{len(view.members)} members are too few"
     for step in world.steps[0]:
         feed(machine, step)
     effects = machine.chain(ev.GroupsDrawn(7, world.block, world.order, 1))
