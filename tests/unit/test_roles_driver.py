@@ -255,6 +255,7 @@ async def test_what_the_chain_took_back_while_we_were_down_is_found_at_the_start
         driver.push_block(4, EVENTS)
         driver.push_block(6, [ev.PhaseChanged(7, 6, Phase.DRAW, 30)])
         await settle(lambda: driver.machine.view.phase == Phase.DRAW)
+        await settle(lambda: len(made.store.inputs(7, "data_owner")) == 3)  # the machine knows before the disk does
 
     async def second(driver: SessionDriver) -> None:
         driver.push_block(4, EVENTS)
