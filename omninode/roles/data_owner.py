@@ -98,7 +98,7 @@ class DataOwner:
         """The protocol machine of one session; overridden where a test wants another behaviour."""
         services = self._services
         context, identity = services.context(view.session), services.identity()
-        return machines.data_owner(view.p.mode, context, identity, seed, peer_key=services.net.peer_key)
+        return machines.data_owner(view.p, context, identity, seed, peer_key=services.net.peer_key)
 
     def _bound(self, view: SessionView) -> bool:
         """Whether we are in this session already, on chain or with a registration under way."""

@@ -62,7 +62,7 @@ class ModelOwner:
     def machine(self, view: SessionView, seed: bytes) -> Machine:
         """The protocol machine of one session; overridden where a test wants another behaviour."""
         services = self._services
-        return machines.owner(view.p.mode, services.context(view.session), services.identity(), seed)
+        return machines.owner(view.p, services.context(view.session), services.identity(), seed)
 
     def model_status(self) -> dict[str, Any]:
         """For `status`."""

@@ -83,4 +83,4 @@ class Prover:
         """
         services, session = self._services, view.session
         kept = shelf.shelf_of(services.data_dir, session)
-        return machines.prover(view.p.mode, services.context(session), services.identity(), seed, kept)
+        return machines.prover(view.p, services.context(session), services.identity(), seed, kept)

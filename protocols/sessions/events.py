@@ -137,6 +137,17 @@ class BatchFinal(ChainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Proved(ChainEvent):
+    """Certificate zk, together with BatchFinal: the contract has checked the proof.
+
+    aggregate: commitment to the sum of the accepted updates, x and y.  values_hash: keccak256 of what was opened.
+    """
+
+    aggregate: tuple[int, int]
+    values_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Attested(ChainEvent):
     """provers: bitmap over the committee; data_owners: bitmap over data owners."""
 

@@ -1,4 +1,4 @@
-"""Which class plays a role in a session of this mode."""
+"""Which class plays a role in a session of these numbers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from protocols.sessions.data_owner import DataOwnerMachine
 from protocols.sessions.identity import Identity
 from protocols.sessions.membership import Policy, accept_all
 from protocols.sessions.owner import OwnerMachine
-from protocols.sessions.params import Mode
+from protocols.sessions.params import Mode, SessionParams
 from protocols.sessions.prover import ProverMachine
 from protocols.sessions.shelf import Shelf
 from protocols.sessions.verified_data_owner import VerifiedDataOwnerMachine
 from protocols.sessions.verified_owner import VerifiedOwnerMachine
 from protocols.sessions.verified_prover import VerifiedProverMachine
+from protocols.sessions.zk_keys import Keys, no_keys
 from protocols.wire.context import Context
 
 
 def data_owner(
-    mode: Mode,
+    params: SessionParams,
     context: Context,
     identity: Identity,
     seed: bytes,
@@ -24,22 +25,30 @@ def data_owner(
     peer_key: bytes,
     whitelist_proof: tuple[bytes, ...] = (),
     policy: Policy = accept_all,
+    keys: Keys = no_keys,
 ) -> DataOwnerMachine | VerifiedDataOwnerMachine:
-    """The data owner's machine; arguments as of the classes."""
-    kind = VerifiedDataOwnerMachine if mode == Mode.VERIFIED else DataOwnerMachine
+    """The data owner's machine; arguments as of the classes. keys: for certificate zk."""
+    kind = VerifiedDataOwnerMachine if params.mode == Mode.VERIFIED else DataOwnerMachine
     return kind(context, identity, seed, peer_key=peer_key, whitelist_proof=whitelist_proof, policy=policy)
 
 
-def owner(mode: Mode, context: Context, identity: Identity, seed: bytes) -> OwnerMachine:
+def owner(
+    params: SessionParams, context: Context, identity: Identity, seed: bytes, keys: Keys = no_keys
+) -> OwnerMachine:
     """The model owner's machine; in mode verified a VerifiedOwnerMachine. seed: 32 secret bytes."""
-    kind = VerifiedOwnerMachine if mode == Mode.VERIFIED else OwnerMachine
+    kind = VerifiedOwnerMachine if params.mode == Mode.VERIFIED else OwnerMachine
     return kind(context, identity, seed)
 
 
 def prover(
-    mode: Mode, context: Context, identity: Identity, seed: bytes, shelf: Shelf | None = None
+    params: SessionParams,
+    context: Context,
+    identity: Identity,
+    seed: bytes,
+    shelf: Shelf | None = None,
+    keys: Keys = no_keys,
 ) -> ProverMachine | VerifiedProverMachine:
     """The prover's machine. shelf: for mode verified, memory if none is given; mode grouped needs none."""
-    if mode == Mode.VERIFIED:
+    if params.mode == Mode.VERIFIED:
         return VerifiedProverMachine(context, identity, seed, shelf)
     return ProverMachine(context, identity, seed)

@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 from enum import IntEnum
 
 from protocols.wire.context import tagged_hash
+from protocols.zk.params import Statement
 
 
 class Mode(IntEnum):
@@ -64,6 +65,8 @@ REFERENCE = 255
 """Bit and index that stand for the owner's reference update in bitmaps and messages of mode verified."""
 MOST_VERIFIED = 255
 """Data owners of a session of mode verified, at most: the bit above them is the reference's."""
+MOST_PROVED = 64
+"""The same with certificate ``zk``: what one transaction can prove."""
 
 
 class Beacon(IntEnum):
@@ -84,6 +87,8 @@ class SessionParams:
     committee n, threshold t.  mu_bps: fraction of corrupted groups in 1/10000.
     m_krum: m of rule M_KRUM, else 0.  reward, prover_fee, deposit: wei.  register/upload/settle_blocks: the windows.
     payout: how the reward is split.  score_cap: largest score that counts, with CONTRIBUTION, else 0.
+    proof_key: digest of the key under which batches are proved to the contract (certificate ``zk``, mode verified); 32
+    zero bytes: the committee's signatures are the certificate (``attested``).
     """
 
     doc_digest: bytes
@@ -112,6 +117,7 @@ class SessionParams:
     settle_blocks: int
     payout: Payout = Payout.EQUAL
     score_cap: int = 0
+    proof_key: bytes = bytes(32)
 
     @property
     def digest(self) -> bytes:
@@ -123,6 +129,18 @@ class SessionParams:
     def uses_reference(self) -> bool:
         """Whether rule or payout refer to the owner's reference update."""
         return self.rule == Rule.TRUST or self.payout == Payout.CONTRIBUTION
+
+    @property
+    def zk(self) -> bool:
+        """Whether the contract itself checks a proof of the batch (design: PROOFS)."""
+        return any(self.proof_key)
+
+    @property
+    def statement(self) -> Statement:
+        """What is proved of a batch of certificate ``zk``. Without a valid reference SCORE becomes NONE."""
+        if self.rule not in (Rule.NONE, Rule.TRUST):
+            return Statement.GRAM
+        return Statement.SCORE if self.uses_reference else Statement.NONE
 
 
 def mask_threshold(group_size: int) -> int:

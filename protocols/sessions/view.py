@@ -42,6 +42,7 @@ class SessionView:
     sets: dict[Bitmap, int] = field(default_factory=dict)
     batch: ev.BatchFinal | None = None
     scores: tuple[int, ...] = ()
+    proved: ev.Proved | None = None
     named_provers: int = 0
     silent_owners: int = 0
     aborted: str | None = None
@@ -86,6 +87,8 @@ class SessionView:
                 self.upload_roots[REFERENCE] = root
             case ev.Scored(values=values):
                 self.scores = values
+            case ev.Proved():
+                self.proved = event
             case ev.BatchFinal():
                 self.batch = event
             case ev.Attested(provers=provers, data_owners=owners):

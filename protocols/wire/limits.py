@@ -13,6 +13,7 @@ from protocols.secagg.shares import max_bundle_bytes
 from protocols.secagg.upload import BLIND_BYTES, piece_bytes
 from protocols.sessions.params import REFERENCE, Mode, SessionParams
 from protocols.wire.specs import SPECS, most_bytes
+from protocols.zk.params import NB_G, NORMS_BYTES, RECORD_BYTES, Statement
 
 _PROJECTIONS = 64
 
@@ -23,6 +24,7 @@ class Limits:
 
     Mode verified: share: elements of a share vector with bits, proofs and pad.  plain: bytes of a piece before it is
     sealed.  verifier: elements of a verifier message.  All 0 in mode grouped, and where nothing can be proved.
+    scalar: bytes of an element of the field.  public: bytes of an upload that are sent in clear.
     """
 
     dimension: int
@@ -33,11 +35,23 @@ class Limits:
     share: int = 0
     plain: int = 0
     verifier: int = 0
+    scalar: int = 8
+    public: int = 0
 
     @classmethod
     def generous(cls) -> Limits:
         """What any session may have; for messages that arrive before its numbers are known."""
-        return cls(dimension=1 << 24, owners=256, group=63, groups=16, committee=16, share=1 << 25, plain=1 << 28)
+        return cls(
+            dimension=1 << 24,
+            owners=256,
+            group=63,
+            groups=16,
+            committee=16,
+            share=1 << 25,
+            plain=1 << 29,
+            scalar=32,
+            public=1 << 11,
+        )
 
     def number(self, name: int | str) -> int:
         """A limit by name (see ``_numbers``); a number stands for itself."""
@@ -51,6 +65,8 @@ class Limits:
 
 def limits_for(params: SessionParams) -> Limits:
     """The limits of a session: at most R N data owners, groups of N .. 2N - 1."""
+    if params.zk:
+        return _zk_limits(params)
     verified = _proved(params) if params.mode == Mode.VERIFIED else None
     return Limits(
         dimension=params.dimension,
@@ -61,6 +77,24 @@ def limits_for(params: SessionParams) -> Limits:
         share=verified.share_length if verified else 0,
         plain=largest_plain(verified, params.committee, params.threshold) if verified else 0,
         verifier=verified.verifier_length if verified else 0,
+        public=64 * params.committee if verified else 0,
+    )
+
+
+def _zk_limits(params: SessionParams) -> Limits:
+    """Certificate zk: pieces are scalars of 32 bytes, and nothing but a record, commitments and leaves is in clear."""
+    length = params.dimension + NB_G
+    record = NORMS_BYTES if params.statement != Statement.GRAM else RECORD_BYTES
+    return Limits(
+        dimension=params.dimension,
+        owners=params.groups,
+        group=2,
+        groups=params.groups,
+        committee=params.committee,
+        share=length,
+        plain=BLIND_BYTES + 32 * length,
+        scalar=32,
+        public=record + 64 * params.threshold + 32 * params.committee,
     )
 
 
@@ -94,12 +128,12 @@ def _numbers(limits: Limits) -> dict[str, int]:
         "judged": limits.owners if limits.share else limits.groups * (limits.groups - 1) // 2,
         "share-path": levels,
         "upload-path": math.ceil(math.log2(limits.committee)),
-        "vector": 8 * length,
+        "vector": limits.scalar * length,
         "piece": plain - BLIND_BYTES,
         "sealed-piece": plain + SEAL_OVERHEAD,
-        "public": 64 * limits.committee if limits.share else 0,
+        "public": limits.public,
         "bundle": bundle,
         "sealed-bundle": bundle + SEAL_OVERHEAD,
-        "opened": 8 * opened,
+        "opened": limits.scalar * opened,
         "unmask": unmask,
     }

@@ -144,6 +144,9 @@ class Opening(Message):
     the owner's reference) or groups (the others).
     values: 8 bytes each, ascending: one per data owner; 64 per group; one per pair r <= s of groups, row by row; the
     verifier message of each data owner; what the rule and the payout need of the pairs (sessions/prover_scores.py).
+
+    Certificate zk: labels "zk-values", "zk-S", "zk-q", "zk-A", "zk-E", "zk-W"; present: the data owners of the batch;
+    values: 32 bytes per scalar, 64 per point, big-endian.
     """
 
     label: str
@@ -161,6 +164,15 @@ class ShareOpening(Message):
     blind: bytes
     piece: bytes
     public: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PieceComplaint(Message):
+    """Certificate zk, prover to all provers: the piece that data owner ``index`` committed for me does not fit its
+    commitments. Nothing is published yet: if more than t provers say so, the data owner is out without that.
+    """
+
+    index: int
 
 
 @dataclass(frozen=True, slots=True)

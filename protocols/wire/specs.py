@@ -42,6 +42,7 @@ SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
         "index": _UPLOADER, "root": _HASH, "proof": Many(_HASH, "upload-path"), "blind": Blob(96),
         "piece": Blob("piece"), "public": Blob("public"),
     }),
+    "piece-complaint": (msg.PieceComplaint, {"index": _UPLOADER}),
     "unmask": (msg.Unmask, {
         "valid_set": Uint256(), "dealers": Many(_OWNER, "group"), "kinds": Many(Uint(1), "group"),
         "shares": Many(Fixed(40), "group"), "salts": Many(Fixed(32), "group"),

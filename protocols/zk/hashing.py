@@ -31,7 +31,7 @@ def h(*items: Item) -> bytes:
 
 
 def challenge(state: bytes) -> int:
-    """F: a transcript state as an element of the field. No residue is more than 1.14 times as likely as it should be."""
+    """F: a transcript state as an element of the field. No residue is 1.14 times more likely than others."""
     return int.from_bytes(state, "big") % R
 
 

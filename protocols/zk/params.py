@@ -12,6 +12,10 @@ NB_M = 2
 NB_S = 4
 """Of a running sum: it is seen at tau, w tau, z and w z."""
 LARGEST_SIZE = 1 << 24
+RECORD_BYTES = 640
+"""A record of statement GRAM."""
+NORMS_BYTES = 896
+"""A record with the proof of the norm."""
 MOST_RECORDS = 64
 """Data owners of one batch, at most: what fits a transaction."""
 

@@ -124,7 +124,7 @@ def memory(played: Played) -> Row:
     vector = 8e-6 * params.share_length
     said = {"peer": "all share vectors", "vector_MB": round(vector, 2)}
     name = f"memory, growth of a prover's peak, {owners} data owners"
-    return row(name, said, growth(node, played.params.mode), vector * (owners + 1), "MB")
+    return row(name, said, growth(node, played.params), vector * (owners + 1), "MB")
 
 
 def of_session(params: SessionParams) -> list[Row]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from omninode.store.shelf import DiskShelf
 from protocols.sessions.effects import Effect, Reply, Send
-from protocols.sessions.params import Mode
+from protocols.sessions.params import SessionParams
 from protocols.wire import codec
 from protocols.wire.context import Context
 from tests.benchmarks.memory import grown, start_growth
@@ -25,7 +25,7 @@ from tests.benchmarks.stage import machine
 from tests.simulation.node import Node
 
 
-def growth(node: Node, mode: Mode) -> float:
+def growth(node: Node, params: SessionParams) -> float:
     """MB by which the peak of a process grows while it does all that ``node``, a prover, did.
 
     RuntimeError if it does anything else.
@@ -34,7 +34,7 @@ def growth(node: Node, mode: Mode) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal"
         with path.open("wb") as file:
-            for entry in [(mode, node.context, number), *node.journal]:
+            for entry in [(params, node.context, number), *node.journal]:
                 pickle.dump(entry, file)
         command = [sys.executable, "-m", "tests.benchmarks.replayed", str(path), str(Path(folder) / "shelf")]
         answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=600).stdout.split()
@@ -63,8 +63,8 @@ def _entries(path: Path) -> Iterator[Any]:
 def main(path: Path, folder: Path) -> None:
     """Prints the growth in MB and a digest of everything that the machine asked for."""
     entries = _entries(path)
-    mode, context, number = next(entries)
-    again = machine(mode, context, "prover", number, lambda _: DiskShelf(folder))
+    params, context, number = next(entries)
+    again = machine(params, context, "prover", number, lambda _: DiskShelf(folder))
     hashed = hashlib.sha256()
     gc.collect()
     before = start_growth()

@@ -89,24 +89,24 @@ class Cast:
         owners = params.groups * params.group_size
         for label, count in (("prover", PROVERS), ("data owner", owners), ("owner", 1)):
             for i in range(count):
-                make = partial(machine, params.mode, context, label, i, self.shelf)
+                make = partial(machine, params, context, label, i, self.shelf)
                 node = self.node(f"{label} {i}", wallet(label, i).address, context, make)
                 node.update = {"data owner": update(params, i), "owner": update(params, REFERENCE)}.get(label)
                 made.append(node)
         return made
 
 
-def machine(mode: Mode, context: Context, label: str, number: int, shelf: Callable[[int], Shelf]) -> Machine:
+def machine(params: SessionParams, context: Context, label: str, number: int, shelf: Callable[[int], Shelf]) -> Machine:
     """Always with the same secrets for the same name."""
     who = wallet(label, number)
     seed = tagged_hash("benchmark machine", label.encode(), bytes([number]))
     if label == "prover":
         identity = Identity(who.address, who.sign_digest, recover, enc_secret(number))
-        return machines.prover(mode, context, identity, seed, shelf(number))
+        return machines.prover(params, context, identity, seed, shelf(number))
     identity = Identity(who.address, who.sign_digest, recover, b"")
     if label == "data owner":  # peer keys must differ; nobody connects to them
-        return machines.data_owner(mode, context, identity, seed, peer_key=tagged_hash("benchmark peer", seed))
-    return machines.owner(mode, context, identity, seed)
+        return machines.data_owner(params, context, identity, seed, peer_key=tagged_hash("benchmark peer", seed))
+    return machines.owner(params, context, identity, seed)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def opened_in(data_dir: Path, context: Context) -> tuple[Output | None, SessionV
     seed, inputs = seed_of(data_dir, context.session, "model_owner"), journal(data_dir, context.session, "model_owner")
     created = next(event for kind, payload in inputs if kind == "chain" for event in unpack_events(payload)[1])
     assert isinstance(created, SessionCreated)
-    machine = machines.owner(created.params.mode, context, cast(Any, wallet), seed)
+    machine = machines.owner(created.params, context, cast(Any, wallet), seed)
     for kind, payload in inputs:
         if kind == "chain":
             for event in unpack_events(payload)[1]:

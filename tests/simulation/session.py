@@ -89,15 +89,15 @@ class Session:
     def _prover(self, identity: Identity, i: int) -> Callable[[], Machine]:
         secret = self._secret("prover", i)
         if self.params.mode == Mode.VERIFIED:
-            return lambda: machines.prover(self.params.mode, self.context, identity, secret, MemoryShelf())
+            return lambda: machines.prover(self.params, self.context, identity, secret, MemoryShelf())
         return lambda: ProverMachine(self.context, identity, secret)
 
     def _data_owner(self, identity: Identity, i: int) -> Callable[[], Machine]:
         seed, peer = self._secret("data owner", i), self._secret("peer", i)
-        return lambda: machines.data_owner(self.params.mode, self.context, identity, seed, peer_key=peer)
+        return lambda: machines.data_owner(self.params, self.context, identity, seed, peer_key=peer)
 
     def _owner(self, identity: Identity) -> Callable[[], Machine]:
-        return lambda: machines.owner(self.params.mode, self.context, identity, self._secret("owner", 0))
+        return lambda: machines.owner(self.params, self.context, identity, self._secret("owner", 0))
 
     def honest_update(self, i: int) -> npt.NDArray[np.int64]:
         """Random, as long as the bound allows. Mode verified: at 60 degrees to each other, more or less."""

@@ -43,6 +43,7 @@ SAMPLES: list[msg.Message] = [
     msg.AttestationSignature(SENDER, 1, 2, SIGNATURE),
     msg.OutputRequest(SENDER),
     msg.OutputShare(SENDER, b"v" * 800, (1, 0)),
+    msg.PieceComplaint(SENDER, 11),
 ]
 
 
@@ -235,6 +236,7 @@ def params(**changes: Any) -> SessionParams:
         "group_size": 3,
         "groups": 4,
         "committee": 5,
+        "proof_key": bytes(32),
     }
     return SessionParams(**(values | changes))
 

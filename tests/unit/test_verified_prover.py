@@ -105,7 +105,7 @@ def test_a_shelf_keeps_bytes_and_vectors(kind: str, tmp_path: Any) -> None:
 
 
 def test_the_mode_chooses_the_machine() -> None:
-    made = [machines.prover(mode, CONTEXT, PROVERS[0], bytes(32), MemoryShelf()) for mode in Mode]
+    made = [machines.prover(small_params(mode=m), CONTEXT, PROVERS[0], bytes(32), MemoryShelf()) for m in Mode]
     assert [type(m) for m in made] == [ProverMachine, VerifiedProverMachine]
 
 
