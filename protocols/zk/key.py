@@ -87,7 +87,7 @@ def make_key(
         raise ValueError(f"the basis is for {len(basis.lagrange)} values, {n} are needed")
     if norm_bits is not None and not 0 < norm_bits <= min(n, 127):
         raise ValueError(f"no proof of a squared norm of {norm_bits} bits in {n} rows")
-    columns = {"T": _table(params), "P": fr.from_signed(np.int64(np.arange(n) >= params.dimension))}
+    columns = {"T": _table(params), "P": fr.from_signed((np.arange(n) >= params.dimension).astype(np.int64))}
     if norm_bits is not None:
         columns["p"] = padded(fr.vector(1 << j for j in range(norm_bits)), n)
     powers = string.powers[: params.powers]

@@ -18,6 +18,11 @@ ADDRESSES = 1 << 160
 EVALUATIONS, EVALUATIONS_NORMS = 6, 10
 
 
+def record_bytes(norms: bool) -> int:
+    """Length of a record."""
+    return BYTES_NORMS if norms else BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a data owner publishes of its vector: commitments, evaluations, openings.
@@ -74,7 +79,7 @@ class Record:
 
 def read(data: bytes, norms: bool) -> Record:
     """A record of any numbers below 2^256, as the contract reads it. Refused(SHAPE) for another length."""
-    if len(data) != (BYTES_NORMS if norms else BYTES):
+    if len(data) != record_bytes(norms):
         raise Refused(Check.SHAPE, detail=f"a record of {len(data)} bytes")
     words = iter([int.from_bytes(data[i : i + 32], "big") for i in range(0, len(data), 32)])
     address, c, dg, c_m = next(words), _point(words), next(words).to_bytes(32, "big"), _point(words)
