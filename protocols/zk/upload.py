@@ -34,7 +34,7 @@ def public_bytes(threshold: int, committee: int, norms: bool) -> int:
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Upload:
-    """Ready to send. root: digest of the record, for the chain. public: for everybody. Pieces are made when asked for."""
+    """Ready to send. root: digest of the record, for the chain. public: for everybody. Pieces are made on demand."""
 
     record: Record
     root: bytes
