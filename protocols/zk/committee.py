@@ -63,7 +63,7 @@ class Prover:
     """One prover's state. ``steps`` says what is opened; messages are made and values accepted in that order.
 
     seen: what the transcript has of the records, in the order of the shares.  reference: for SCORE.
-    share: k -> (d + 6, 4), this prover's share of the k-th vector, REFERENCE for the reference's; asked again and again.
+    share: k -> (d + 6, 4), this prover's share of the k-th vector, or of the reference for REFERENCE; asked repeatedly.
     select: for GRAM, the accepted records by their values; for SCORE the mask is not bound and it is not called.
     """
 
@@ -85,7 +85,6 @@ class Prover:
         self._messages: dict[int, bytes] = {}
         self._points: dict[str, g1.Point] = {}
         self._evaluations: list[int] = []
-        self._challenges: dict[str, int] = {}
 
     @property
     def position(self) -> int:
@@ -167,10 +166,8 @@ class Prover:
         return fr.vector(poly.evaluate(c, self._z) for c in columns)
 
     def _masked_at_z(self) -> Vector:
-        z, wz = self._z, self._z * self._key.omega % R
-        return fr.vector(
-            [poly.evaluate(self._masked_s, z), poly.evaluate(self._masked_s, wz), poly.evaluate(self._masked_q, z)]
-        )
+        at = ((self._masked_s, self._z), (self._masked_s, self._z * self._key.omega % R), (self._masked_q, self._z))
+        return fr.vector(poly.evaluate(column, z) for column, z in at)
 
     def _take_a(self, value: Vector) -> None:
         self._evaluations = fr.integers(value)

@@ -1,8 +1,8 @@
 """Openings: the value of a shared vector from messages of which some are lies and some are missing.
 
-A value counts as soon as one polynomial of degree D fits D + 1 + t of the messages that were received: then D + 1 honest
-ones are among them and no later message changes it (online error correction, Ben-Or, Canetti, Goldreich 1993). What is
-missing never counts as agreement. Messages off that polynomial are lies, and their senders are named.
+A value counts as soon as one polynomial of degree D fits D + 1 + t of the messages that were received: then D + 1
+honest ones are among them and no later message changes it (online error correction, Ben-Or, Canetti, Goldreich 1993).
+What is missing never counts as agreement. Messages off that polynomial are lies, and their senders are named.
 
 Sets of at most t liars are tried, the smallest first, on one combination of all elements, whose weights follow from the
 messages; what is found is then compared in every element. The same works for scalars and, in the exponent, for points.

@@ -13,7 +13,7 @@ from protocols.zk.statement import value_count
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An opening. degree: of the sharing.  points: of the curve, 64 bytes each, or else scalars of 32.  count: of them."""
+    """An opening. degree: of the sharing.  points: on the curve, 64 bytes each; else scalars of 32.  count: of them."""
 
     name: str
     degree: int

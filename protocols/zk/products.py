@@ -28,9 +28,9 @@ def gram(share: Share, count: int, length: int, threads: int = 1) -> Vector:
     for number, rows in enumerate(groups):
         left = {k: share(k)[:length] for k in rows}
         for columns in groups[: number + 1]:
-            right = left if columns is rows else {l: share(l)[:length] for l in columns}
-            pairs = [(k, l) for k in rows for l in columns if l <= k]
-            values = inner_each([(left[k], right[l]) for k, l in pairs], threads)
+            right = left if columns is rows else {k: share(k)[:length] for k in columns}
+            pairs = [(k, other) for k in rows for other in columns if other <= k]
+            values = inner_each([(left[k], right[other]) for k, other in pairs], threads)
             out[[place[pair] for pair in pairs]] = values
     return out
 

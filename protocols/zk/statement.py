@@ -13,7 +13,7 @@ from eth_hash.auto import keccak
 from protocols.bn254.field import R
 from protocols.bn254.g1 import Point
 from protocols.zk.errors import Check, Refused
-from protocols.zk.hashing import challenge, h, item_bytes
+from protocols.zk.hashing import Item, challenge, h, item_bytes
 from protocols.zk.params import Statement
 from protocols.zk.transcript import Transcript
 
@@ -68,13 +68,13 @@ class Claim:
         """v: what the weighted sum of the vectors must have as its squared norm, or its product with the reference."""
         if self.statement is Statement.SCORE:
             return sum(r * v for r, v in zip(weights, self.values, strict=True)) % R
-        doubled = ((2 if l < k else 1) * weights[k] * weights[l] for k, l in triangle(len(weights)))
+        doubled = ((1 if k == j else 2) * weights[k] * weights[j] for k, j in triangle(len(weights)))
         return sum(w * v for w, v in zip(doubled, self.values, strict=True)) % R
 
 
 def triangle(count: int) -> Iterator[tuple[int, int]]:
-    """(k, l) for l <= k < count, row by row."""
-    return ((k, l) for k in range(count) for l in range(k + 1))
+    """(k, j) for j <= k < count, row by row."""
+    return ((k, j) for k in range(count) for j in range(k + 1))
 
 
 def value_count(statement: Statement, records: int) -> int:
@@ -112,7 +112,8 @@ class Proof:
 
     def encode(self) -> bytes:
         """416 bytes, or 448 for SCORE. OverflowError if a number needs more than 32 bytes."""
-        return b"".join(map(item_bytes, [self.c_s, self.c_q, *self.evaluations, self.w, self.w2]))
+        items: list[Item] = [self.c_s, self.c_q, *self.evaluations, self.w, self.w2]
+        return b"".join(item_bytes(item) for item in items)
 
 
 def evaluation_count(statement: Statement) -> int:
