@@ -45,6 +45,8 @@ def verified_outcome(view: SessionView, index: int | None, problem: str) -> str:
         committed = index in view.upload_roots
         return f"our update {'did not reach the provers' if committed else 'was not committed'} in time"
     if Bitmap.VALID in view.sets and not view.in_set(Bitmap.VALID, index):
+        if view.p.zk:
+            return "our record's proof was refused, or a share of ours does not fit its commitment"
         return "the provers found our shares inconsistent or our proof wrong"
     if view.batch is not None and not view.batch.accepted >> index & 1:
         paid = view.p.rule == Rule.TRUST and view.p.payout == Payout.EQUAL

@@ -12,6 +12,7 @@ from protocols.sessions.shelf import Shelf
 from protocols.sessions.verified_data_owner import VerifiedDataOwnerMachine
 from protocols.sessions.verified_owner import VerifiedOwnerMachine
 from protocols.sessions.verified_prover import VerifiedProverMachine
+from protocols.sessions.verified_upload import Uploads, VerifiedUpload
 from protocols.sessions.zk_keys import Keys, no_keys
 from protocols.wire.context import Context
 
@@ -28,14 +29,33 @@ def data_owner(
     keys: Keys = no_keys,
 ) -> DataOwnerMachine | VerifiedDataOwnerMachine:
     """The data owner's machine; arguments as of the classes. keys: for certificate zk."""
-    kind = VerifiedDataOwnerMachine if params.mode == Mode.VERIFIED else DataOwnerMachine
-    return kind(context, identity, seed, peer_key=peer_key, whitelist_proof=whitelist_proof, policy=policy)
+    if params.mode != Mode.VERIFIED:
+        return DataOwnerMachine(
+            context, identity, seed, peer_key=peer_key, whitelist_proof=whitelist_proof, policy=policy
+        )
+    return VerifiedDataOwnerMachine(
+        context, identity, seed, peer_key=peer_key, whitelist_proof=whitelist_proof, policy=policy,
+        uploads=_uploads(params, keys),
+    )  # fmt: skip
+
+
+def _uploads(params: SessionParams, keys: Keys) -> Uploads:
+    """How updates are proved in a session of mode verified."""
+    if not params.zk:
+        return VerifiedUpload
+    from protocols.sessions import zk_upload  # loads the arithmetic of the curve
+
+    return zk_upload.uploads(keys)
 
 
 def owner(
     params: SessionParams, context: Context, identity: Identity, seed: bytes, keys: Keys = no_keys
 ) -> OwnerMachine:
     """The model owner's machine; in mode verified a VerifiedOwnerMachine. seed: 32 secret bytes."""
+    if params.zk:
+        from protocols.sessions.zk_owner import ZkOwnerMachine  # loads the arithmetic of the curve
+
+        return ZkOwnerMachine(context, identity, seed, keys)
     kind = VerifiedOwnerMachine if params.mode == Mode.VERIFIED else OwnerMachine
     return kind(context, identity, seed)
 

@@ -46,8 +46,15 @@ class Membership:
 
     def ask_policy(self) -> list[Effect]:
         """The registered set is known: may we go on?"""
-        self.refused = self.policy(self.view)
-        return [Note("session_left", (("why", self.refused),))] if self.refused else []
+        if self.refused:
+            return []
+        why = self.policy(self.view)
+        return self.leave(why) if why else []
+
+    def leave(self, why: str) -> list[Effect]:
+        """Take no (further) part."""
+        self.refused = why
+        return [Note("session_left", (("why", why),))]
 
     def end(self) -> list[Effect]:
         """Take what we are owed, once."""

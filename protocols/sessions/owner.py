@@ -111,30 +111,43 @@ class OwnerMachine:
         if view.batch is None:
             raise RemoteProtocolError("unasked", message.sender.hex(), "no batch yet")
         try:
-            values = gl.from_bytes(message.values)
+            values = self._read(message.values)
         except ValueError as error:
             raise RemoteProtocolError("bad-values", message.sender.hex(), str(error)) from None
-        if len(values) != view.p.dimension or len(message.norms) != self._norm_count():
-            raise RemoteProtocolError("bad-values", message.sender.hex(), f"{len(values)} values")
+        if len(message.norms) != self._norm_count():
+            raise RemoteProtocolError("bad-values", message.sender.hex(), f"{len(message.norms)} norms")
         return index + 1, values
+
+    def _read(self, data: bytes) -> Vector:
+        """A share of the sum. ValueError unless it has as many canonical elements as it should."""
+        values = gl.from_bytes(data)
+        if len(values) != self._view.p.dimension:
+            raise ValueError(f"{len(values)} values")
+        return values
 
     def _norm_count(self) -> int:
         """Norms that come with a share: one per selected group."""
         return self._view.batch.selected.bit_count() if self._view.batch else 0
 
-    def _decode(self) -> list[Effect]:
-        """The sum, as soon as 2t + 1 agree (t + 1 of them are honest); later shares only show who lies."""
+    def _opened(self) -> tuple[npt.NDArray[np.int64], set[int]] | None:
+        """The sum and the points of who lied about it, as soon as 2t + 1 agree: t + 1 of them are honest."""
         threshold = self._view.p.threshold
         decoded = settled(self._shares, threshold, 2 * threshold + 1)
-        if decoded is None:
+        return None if decoded is None else (gl.to_signed(decoded.values), set(decoded.error_points))
+
+    def _decode(self) -> list[Effect]:
+        """The sum, once it is there; later shares only show who lies."""
+        opened = self._opened()
+        if opened is None:
             return []
-        liars = set(decoded.error_points) - self._blamed
-        self._blamed |= liars
+        total, liars = opened
+        fresh = liars - self._blamed
+        self._blamed |= fresh
         effects: list[Effect] = [
-            Blame(self._view.committee[point - 1].address, "wrong-output-share") for point in sorted(liars)
+            Blame(self._view.committee[point - 1].address, "wrong-output-share") for point in sorted(fresh)
         ]
         if self.result is None:
-            self.result = self._output(decoded.values, set(decoded.error_points))
+            self.result = self._output(total, liars)
             effects += [self._remembered(), Note("output", (("count", self.result.count),))]
             effects.append(Transact("acknowledge", (), key="acknowledge"))
         return effects
@@ -145,13 +158,13 @@ class OwnerMachine:
         total, count = self.result.total.astype("<i8").tobytes(), self.result.count.to_bytes(4, "big")
         return Remember(f"output/{self._view.batch.batch_hash.hex()}", self._context.bind("output", total, count))
 
-    def _output(self, total: Vector, liars: set[int]) -> Output:
+    def _output(self, total: npt.NDArray[np.int64], liars: set[int]) -> Output:
         view = self._view
         selected = bits(view.batch.selected) if view.batch else []
         sizes = tuple(len(view.within(Bitmap.VALID, r)) for r in selected)
         honest = [norms for point, norms in sorted(self._norms.items()) if point not in liars]
         norms = tuple(self._agreed([row[i] for row in honest]) for i in range(self._norm_count()))
-        return Output(gl.to_signed(total), sum(sizes), norms, sizes)
+        return Output(total, sum(sizes), norms, sizes)
 
     def _agreed(self, values: list[int]) -> int:
         """The value that more than t provers give: one of them is honest."""

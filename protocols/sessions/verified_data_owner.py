@@ -18,7 +18,7 @@ from protocols.sessions.effects import Effect, Note
 from protocols.sessions.identity import Identity
 from protocols.sessions.membership import Membership, Policy, accept_all
 from protocols.sessions.params import Phase
-from protocols.sessions.verified_upload import VerifiedUpload, upload_key_digest
+from protocols.sessions.verified_upload import Uploads, VerifiedUpload, upload_key_digest
 from protocols.sessions.view import SessionView
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
@@ -30,6 +30,7 @@ class VerifiedDataOwnerMachine:
 
     seed: 32 secret bytes of this session, journaled before use.  peer_key: ed25519 key of our node, goes on chain.
     whitelist_proof: Merkle path of our wallet, empty for an open session.  policy: asked when registration is closed.
+    uploads: how updates are proved and shared.
     """
 
     def __init__(
@@ -41,10 +42,11 @@ class VerifiedDataOwnerMachine:
         peer_key: bytes,
         whitelist_proof: tuple[bytes, ...] = (),
         policy: Policy = accept_all,
+        uploads: Uploads = VerifiedUpload,
     ) -> None:
         self._context, self._address = context, identity.address
         self._view = SessionView(context.session)
-        self._upload = VerifiedUpload(context, identity, self._view, seed, Phase.UPLOAD, "commitUpload")
+        self._upload = uploads(context, identity, self._view, seed, Phase.UPLOAD, "commitUpload")
         self._membership = Membership(self._view, identity.address, peer_key, whitelist_proof, policy)
         self._settled = False
 
@@ -111,6 +113,9 @@ class VerifiedDataOwnerMachine:
         return own.index if own is not None else None
 
     def _join(self) -> list[Effect]:
+        """Not if this node could prove nothing: its deposit would be gone."""
+        if why := self._upload.unready():
+            return self._membership.leave(why)
         return self._membership.join(upload_key_digest(self._context, self._address, self._upload.enc_public))
 
     def _settle(self) -> list[Effect]:

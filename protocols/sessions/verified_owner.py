@@ -13,7 +13,7 @@ from protocols.sessions.effects import Effect, Train
 from protocols.sessions.identity import Identity
 from protocols.sessions.owner import OwnerMachine
 from protocols.sessions.params import REFERENCE, Bitmap, Phase
-from protocols.sessions.verified_upload import VerifiedUpload
+from protocols.sessions.verified_upload import Uploads, VerifiedUpload
 from protocols.wire.context import Context
 from protocols.wire.messages import Message, Receipt
 
@@ -25,12 +25,12 @@ class VerifiedOwnerMachine(OwnerMachine):
     delivered like a data owner's update, before registration closes. Later it stays here: the session goes on without.
     After the batch as the grouped machine; ``result`` has no norms.
 
-    seed: 32 secret bytes of this session, journaled before use.
+    seed: 32 secret bytes of this session, journaled before use.  uploads: how the reference is proved and shared.
     """
 
-    def __init__(self, context: Context, identity: Identity, seed: bytes) -> None:
+    def __init__(self, context: Context, identity: Identity, seed: bytes, uploads: Uploads = VerifiedUpload) -> None:
         super().__init__(context, identity, seed)
-        self._upload = VerifiedUpload(context, identity, self._view, seed, Phase.REGISTER, "commitReference")
+        self._upload = uploads(context, identity, self._view, seed, Phase.REGISTER, "commitReference")
         self._training = False
 
     def chain(self, event: ev.ChainEvent) -> list[Effect]:
@@ -77,6 +77,8 @@ class VerifiedOwnerMachine(OwnerMachine):
         if Bitmap.DELIVERED in view.sets and not view.in_set(Bitmap.DELIVERED, REFERENCE):
             return "our reference did not reach the provers in time"
         if Bitmap.VALID in view.sets and not view.in_set(Bitmap.VALID, REFERENCE):
+            if view.p.zk:
+                return "the reference's proof was refused, or a share of it does not fit its commitment"
             return "the provers found the reference's shares inconsistent or its proof wrong"
         return ""
 

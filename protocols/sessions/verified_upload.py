@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from protocols.pine.encode import squared_norm
 from protocols.pine.params import choose
 from protocols.pine.upload import make_upload
 from protocols.secagg.keys import KEY_BYTES, public_of
-from protocols.sessions.delivery import Delivery
+from protocols.sessions.delivery import Delivery, Piece
 from protocols.sessions.effects import Effect, Note, Remember, Transact
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import Phase
@@ -30,6 +31,7 @@ def upload_key_digest(context: Context, address: bytes, enc_public: bytes) -> by
 class VerifiedUpload:
     """Holds the update until ``phase``, the only one in which it may be committed, with ``call``.
 
+    What certificate ``zk`` does otherwise is in ``zk_upload``: ``unready``, ``_check`` and ``_make``.
     seed: 32 bytes of this session; key, sharing, blinds and proof come from it by label.  enc_public: X25519 key that
     the pieces are sealed with.  problem: why no upload will come, for people; "" if none is known.
     """
@@ -45,13 +47,17 @@ class VerifiedUpload:
         self.enc_public = public_of(secret)
         self.delivery = Delivery(context, identity, view, secret)
         self.problem = ""
-        self._update: Vector | None = None
+        self._update: npt.NDArray[np.int64] | None = None
         self._given = self._said = False
 
     @property
     def root(self) -> bytes:
         """What we committed, b"" before."""
         return self.delivery.root
+
+    def unready(self) -> str:
+        """Why this node can prove no update of this session, and what to do; "" if it can."""
+        return ""
 
     def update_ready(self, update: npt.NDArray[np.int64]) -> list[Effect]:
         """Take the trained update, (d,) int64, fixed point. What comes too late stays here.
@@ -64,9 +70,8 @@ class VerifiedUpload:
             raise ValueError(f"an update has shape ({params.dimension},) and type int64, not {update.shape}")
         if self._given:
             raise LocalProtocolError("a second update: only the journaled one may leave this node")
-        vector = gl.from_signed(update)
         try:
-            squared_norm(choose(params.dimension, params.bound), vector)
+            self._check(update)
         except ValueError as error:
             self.problem = f"our update is out of bounds: {error}"
             raise
@@ -74,7 +79,7 @@ class VerifiedUpload:
         if self._view.phase > self._phase:
             self.problem = "our update was not ready in time"
             return [Note("update_late", (("phase", self._view.phase.name.lower()),))]
-        self._update = vector
+        self._update = update
         return []
 
     def advance(self) -> list[Effect]:
@@ -82,16 +87,12 @@ class VerifiedUpload:
         if self._update is None or self._view.phase != self._phase or not self._view.committee:
             return []
         update, self._update = self._update, None
-        params = self._view.p
         try:
-            root, pieces = make_upload(
-                choose(params.dimension, params.bound), self._context, self._address, update, params.committee,
-                params.threshold, self._secret(update),
-            )  # fmt: skip
-        except ValueError as error:
+            root, pieces = self._make(update)
+        except (ValueError, LocalProtocolError) as error:
             self.problem = f"our update cannot be proved: {error}"
             return [Note("upload_impossible", (("why", str(error)),))]
-        sent = self.delivery.send(root, [(piece.plain, piece.proof, piece.public) for piece in pieces])
+        sent = self.delivery.send(root, pieces)
         remembered = Remember(f"{self._call}/{self._committee().hex()}", root)
         return [remembered, Transact(self._call, (root,), key=self._call), *sent]
 
@@ -102,6 +103,20 @@ class VerifiedUpload:
         self._said = True
         return [Note("upload_safe", (("receipts", len(self.delivery.receipts)),))]
 
+    def _check(self, update: npt.NDArray[np.int64]) -> None:
+        """ValueError for an update that cannot be proved."""
+        params = self._view.p
+        squared_norm(choose(params.dimension, params.bound), gl.from_signed(update))
+
+    def _make(self, update: npt.NDArray[np.int64]) -> tuple[bytes, Iterable[Piece]]:
+        """Root and pieces in committee order. ValueError, or LocalProtocolError where this node lacks what it takes."""
+        params, vector = self._view.p, gl.from_signed(update)
+        root, pieces = make_upload(
+            choose(params.dimension, params.bound), self._context, self._address, vector, params.committee,
+            params.threshold, self._secret(vector),
+        )  # fmt: skip
+        return root, [(piece.plain, piece.proof, piece.public) for piece in pieces]
+
     def _secret(self, update: Vector) -> bytes:
         """Randomness of this update to this committee: another (the chain was reorganised) shares none of it."""
         hashed = hashlib.sha256(gl.to_bytes(update)).digest()
@@ -109,3 +124,7 @@ class VerifiedUpload:
 
     def _committee(self) -> bytes:
         return self._context.bind("committee", *(prover.address for prover in self._view.committee))
+
+
+Uploads = Callable[[Context, Identity, SessionView, bytes, Phase, str], VerifiedUpload]
+"""Makes an upload from the arguments of the class; which one is the session's certificate."""
