@@ -13,6 +13,7 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _LISTEN = re.compile(r"/(ip4/[0-9.]+|ip6/[0-9a-fA-F:]+)/tcp/([0-9]+)")
 MOST_CONFIRMATIONS = 1  # a prover acts up to two blocks before a deadline, on blocks that it sees this much later
 MOST_COMPARED = 64  # as protocols.sessions.limits, which needs NumPy
+MOST_PROVED = 64  # as protocols.sessions.params
 _PEER = re.compile(r"/(ip4|ip6|dns|dns4|dns6)/[^/]+/tcp/[0-9]+(/p2p/[1-9A-HJ-NP-Za-km-z]+)?")
 
 
@@ -83,7 +84,20 @@ def _session(config: Config) -> tuple[str, str] | None:
     places = owner.data_owners if verified else owner.groups * owner.group_size
     if owner.min_accepted > places:
         return "model_owner.min_accepted", f"is more than {'data_owners' if verified else 'groups x group_size'}"
-    return _reference(owner, verified, rule)
+    return _proved(owner, verified, rule) or _reference(owner, verified, rule)
+
+
+def _proved(owner: ModelOwner, verified: bool, rule: str) -> tuple[str, str] | None:
+    """What certificate zk does not go with."""
+    if owner.certificate != "zk":
+        return None
+    if not verified:
+        return "model_owner.certificate", '"zk" goes with model_owner.mode = "verified" only'
+    if owner.data_owners > MOST_PROVED:
+        return "model_owner.data_owners", f"must be at most {MOST_PROVED} for certificate zk"
+    if owner.payout == "contribution" and rule not in ("none", "trust"):
+        return "model_owner.payout", f'"contribution" needs rule trust or none under certificate zk, not {rule}'
+    return None
 
 
 def _reference(owner: ModelOwner, verified: bool, rule: str) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 ROLES = ("model_owner", "data_owner", "prover")
 MODES = ("verified", "grouped")
+CERTIFICATES = ("attested", "zk")
 RULES = ("auto", "none", "trust", "outlier", "multi-krum", "m-krum")
 PAYOUTS = ("equal", "contribution")
 
@@ -101,6 +102,9 @@ class ModelOwner:
     """Defaults of `omninode session create`."""
 
     mode: str = key("verified", "verified: each update proved and judged alone; grouped: sums of groups", choices=MODES)
+    certificate: str = key(
+        "attested", "mode verified: attested by the committee, or zk, proved to the contract", choices=CERTIFICATES
+    )
     preset: str = key("digits", "learning task", choices=("digits", "mnist"))
     seed: int = key(0, "starts the model's first random weights", low=0)
     reward: int = key(12 * 10**15, "for all data owners of a session together", low=0, wei=True)

@@ -24,6 +24,9 @@ VERIFIED_COLUMNS = (
 def create(
     config: ConfigOption = None,
     mode: Annotated[str | None, typer.Option(help="verified or grouped.", show_default=False)] = None,
+    certificate: Annotated[
+        str | None, typer.Option(help="attested, or zk: the contract checks a proof.", show_default=False)
+    ] = None,
     reward: Amount = None,
     prover_fee: Amount = None,
     deposit: Amount = None,
@@ -51,9 +54,9 @@ def create(
 
     given: dict[str, Any] = {
         "reward": _wei(reward), "prover_fee": _wei(prover_fee), "deposit": _wei(deposit),
-        "gas_price_cap": _wei(gas_price_cap), "mode": mode, "data_owners": data_owners, "groups": groups,
-        "group_size": group_size, "committee": committee, "threshold": threshold, "rule": rule, "mu": mu,
-        "m_krum": m_krum, "payout": payout, "score_cap": score_cap, "min_accepted": min_accepted,
+        "gas_price_cap": _wei(gas_price_cap), "mode": mode, "certificate": certificate, "data_owners": data_owners,
+        "groups": groups, "group_size": group_size, "committee": committee, "threshold": threshold, "rule": rule,
+        "mu": mu, "m_krum": m_krum, "payout": payout, "score_cap": score_cap, "min_accepted": min_accepted,
         "register_blocks": register_blocks, "upload_blocks": upload_blocks, "settle_blocks": settle_blocks,
         "public_sums": public_sums,
     }  # fmt: skip
@@ -69,6 +72,8 @@ def _say_created(answer: dict[str, Any]) -> None:
     from omninode.config_values import format_wei
 
     typer.echo(f"session {answer['session']} is open; {format_wei(answer['escrow'])} in escrow")
+    if answer.get("note"):
+        typer.echo(answer["note"])
     if answer.get("guarantee") is None:
         typer.echo(answer.get("why", ""))
     else:

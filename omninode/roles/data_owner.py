@@ -17,6 +17,7 @@ from omninode.net.errors import NetError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.store.blobs import BlobError
+from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
 from protocols.sessions.params import Mode, Phase
 
@@ -38,7 +39,7 @@ class Refused(Exception):
     """The policy or the data of this node says no; the text says why."""
 
 
-UNUSABLE = (Refused, local_data.DataError, NetError, BlobError, ValueError, OSError)
+UNUSABLE = (Refused, local_data.DataError, NetError, BlobError, LocalProtocolError, ValueError, OSError)
 
 
 class DataOwner:
@@ -75,6 +76,8 @@ class DataOwner:
         else:
             try:
                 self._check_policy(view)
+                if view.p.zk:
+                    await trio.to_thread.run_sync(services.keys, view.p, limiter=services.compute)
                 task = await self._task(view)
             except UNUSABLE as error:
                 self.refusals[session] = str(error)
@@ -98,7 +101,9 @@ class DataOwner:
         """The protocol machine of one session; overridden where a test wants another behaviour."""
         services = self._services
         context, identity = services.context(view.session), services.identity()
-        return machines.data_owner(view.p, context, identity, seed, peer_key=services.net.peer_key)
+        return machines.data_owner(
+            view.p, context, identity, seed, peer_key=services.net.peer_key, keys=services.keys
+        )  # fmt: skip
 
     def _bound(self, view: SessionView) -> bool:
         """Whether we are in this session already, on chain or with a registration under way."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SESSION_PROTOCOL = "/omninode/session/1"
 SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the session is over
+SLOWEST = 1 << 20  # bytes a second: what a long message, or the time to work through it, has besides
 PATIENT_RULES = frozenset({"too-early", "not-ready"})  # the receiver is behind us on the chain
 FINAL_RULES = frozenset({"session-over", "late"})  # said again after a restart, when its time is over
 NET_RULES = frozenset({"busy", "internal-error", "unknown-protocol"})  # it is loaded or starting: nobody's fault
@@ -28,6 +29,7 @@ MAX_REFUSALS = 6
 async def deliver(driver: SessionDriver, to: bytes, message: Message) -> None:
     """Until acknowledged, refused for good, or the session is over (then the nursery ends us)."""
     data = codec.encode(message, driver.context)
+    deadline = SEND_DEADLINE + len(data) / SLOWEST
     delay, refusals = 0.2, 0
     while True:
         peer = peer_of(driver.machine.view, to)
@@ -35,7 +37,7 @@ async def deliver(driver: SessionDriver, to: bytes, message: Message) -> None:
             raise LocalProtocolError(f"message for a stranger: {to.hex()}")
         try:
             reply = await driver.services.net.request(
-                peer, SESSION_PROTOCOL, data, deadline=SEND_DEADLINE, max_reply=driver.limits().largest
+                peer, SESSION_PROTOCOL, data, deadline=deadline, max_reply=driver.limits().largest
             )
         except PeerRefused as error:
             if error.rule in FINAL_RULES:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from omninode.errors import RefusedError
+from omninode.errors import RefusedError, UsageError
+from omninode.learning import precision
 from omninode.learning.document import SessionDocument
 from omninode.learning.service import TrainingFailed
+from omninode.roles.certificate import certify
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.owner_model import OwnerModel
-from omninode.roles.terms import guarantee, terms
+from omninode.roles.terms import check_proved, guarantee, proved, terms
 from omninode.store.blobs import BlobError
 from protocols.sessions import machines
 from protocols.sessions.limits import check_params
@@ -62,7 +64,7 @@ class ModelOwner:
     def machine(self, view: SessionView, seed: bytes) -> Machine:
         """The protocol machine of one session; overridden where a test wants another behaviour."""
         services = self._services
-        return machines.owner(view.p, services.context(view.session), services.identity(), seed)
+        return machines.owner(view.p, services.context(view.session), services.identity(), seed, services.keys)
 
     def model_status(self) -> dict[str, Any]:
         """For `status`."""
@@ -118,8 +120,11 @@ class ModelOwner:
     async def create_session(self, overrides: dict[str, Any]) -> dict[str, Any]:
         """Escrow and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         async with self._creating:
-            document = await self._document()
-            params = self._params(overrides, document)
+            zk = proved(self._services.config.model_owner, overrides)
+            document = await self._document(zk)
+            params = self._params(overrides, document, zk)
+            if zk:
+                params = await certify(self._services, params)
             market = self._services.market
             escrow = await market.required_escrow(params)
             balance = await market.client.balance(self._services.wallet.address)
@@ -132,7 +137,10 @@ class ModelOwner:
             session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
-        return {"session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound}
+        note = precision.difference(document, self.model.preset.frac_bits)
+        return {
+            "session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound, "note": note,
+        }  # fmt: skip
 
     async def _prepare_reference(self, document: SessionDocument) -> None:
         """Before there is a session that would have to wait for it. Raises RefusedError."""
@@ -141,10 +149,12 @@ class ModelOwner:
         except (TrainingFailed, ValueError) as error:
             raise RefusedError(f"the reference update cannot be made: {error}", "look at the owner's data") from error
 
-    def _params(self, overrides: dict[str, Any], document: SessionDocument) -> SessionParams:
+    def _params(self, overrides: dict[str, Any], document: SessionDocument, zk: bool) -> SessionParams:
         """What the session will be. Raises UsageError, or RefusedError where its numbers do not go together."""
         services = self._services
         params = terms(services.config.model_owner, overrides, document, services.wallet.address, services.net.peer_key)
+        if zk:
+            check_proved(params)
         try:
             check_params(params)
         except ValueError as error:
@@ -156,13 +166,21 @@ class ModelOwner:
             )
         return params
 
-    async def _document(self) -> SessionDocument:
-        """The session document of the current model, put where data owners can fetch it."""
+    async def _document(self, zk: bool) -> SessionDocument:
+        """The session document of the current model, put where data owners can fetch it.
+
+        zk: with a fixed point for that certificate. UsageError where there is none.
+        """
         state, preset = self.model.require(), self.model.preset
+        frac_bits, bound = preset.frac_bits, state.bound
+        if zk:
+            try:
+                frac_bits, bound = precision.proved(preset.model.parameters, bound, frac_bits)
+            except ValueError as error:
+                raise UsageError(str(error), "use --certificate attested") from error
         document = SessionDocument(
             model=preset.model, weights=bytes.fromhex(state.weights), train=preset.train,
-            min_samples=preset.min_samples, frac_bits=preset.frac_bits, bound=state.bound,
-            seed=secrets.randbits(63),
+            min_samples=preset.min_samples, frac_bits=frac_bits, bound=bound, seed=secrets.randbits(63),
         )  # fmt: skip
         await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
         return document

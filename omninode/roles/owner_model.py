@@ -12,7 +12,7 @@ import trio
 
 from omninode.errors import RefusedError
 from omninode.learning import bound as bounds
-from omninode.learning import fixed_point
+from omninode.learning import fixed_point, precision
 from omninode.learning.jobs import Job
 from omninode.learning.presets import PRESETS, Preset
 from omninode.learning.reference import reference_job, reference_update
@@ -32,7 +32,7 @@ MODEL_KEY = "model/current"
 
 @dataclass(frozen=True)
 class ModelState:
-    """weights: blob digest in hex. bound: of the next session, integer.
+    """weights: blob digest in hex. bound: of the next session, integer, with the preset's frac_bits.
 
     accuracy: on the owner's held-out data, None without any. applied: sessions whose sum is in the weights, with the
     accuracy after each.
@@ -133,7 +133,7 @@ class OwnerModel:
         assert weights is not None
         accuracy = results[1].accuracy if evaluation else None
         own = results[-1].update if len(results) > 1 + len(evaluation) else None
-        bound = _next_bound(params, opened, mean, own)
+        bound = precision.rescaled(_next_bound(params, opened, mean, own), params.frac_bits, preset.frac_bits)
         applied = (*state.applied, (session, accuracy))
         await self._save(replace(state, bound=bound, accuracy=accuracy, applied=applied), weights)
         self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=opened.count)

@@ -10,6 +10,7 @@ from omninode.chain.errors import ChainError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.store import shelf
+from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
 from protocols.sessions.params import Phase
 
@@ -32,6 +33,7 @@ class Prover:
 
     async def run(self) -> None:
         """Stake and register the keys of this node if the registry does not know them yet; then nothing more."""
+        self._warn_without_string()
         pause = RETRY_S
         while True:
             try:
@@ -43,6 +45,17 @@ class Prover:
             await trio.sleep(pause)
             pause = min(2 * pause, LONGEST_RETRY_S)
         await trio.sleep_forever()
+
+    def _warn_without_string(self) -> None:
+        """A committee is drawn whatever its members can do: better known before the first session than in it."""
+        services = self._services
+        if getattr(services.market, "verifiers", None) is not None and not services.keys.configured:
+            services.log.warning(
+                "no_reference_string", market="takes sessions of certificate zk",
+                means="if this prover is drawn for one it posts no bitmaps and loses its stake",
+                do="set [proofs] string, see omninode srs --help",
+            )  # fmt: skip
+            services.events.write("no_reference_string")
 
     async def _enter(self) -> None:
         services = self._services
@@ -63,8 +76,10 @@ class Prover:
         return view.phase == Phase.COMMITTEE or view.prover_index(self._services.wallet.address) is not None
 
     async def join(self, view: SessionView) -> SessionDriver | None:
-        """A driver around a fresh prover machine."""
+        """A driver around a fresh prover machine; none where a proof cannot be checked here."""
         context = self._services.context(view.session)
+        if view.p.zk and not await self._can_prove(view):
+            return None
 
         def leave_if_not_drawn(driver: SessionDriver) -> None:
             drawn = driver.machine.view.committee
@@ -76,6 +91,16 @@ class Prover:
             after=leave_if_not_drawn, close=lambda: shelf.shelf_of(self._services.data_dir, view.session).close(),
         )  # fmt: skip
 
+    async def _can_prove(self, view: SessionView) -> bool:
+        services = self._services
+        try:
+            await trio.to_thread.run_sync(services.keys, view.p, limiter=services.compute)
+        except LocalProtocolError as error:
+            services.log.error("session_without_key", session=view.session, reason=str(error))
+            services.events.write("session_refused", session=view.session, reason=str(error))
+            return False
+        return True
+
     def machine(self, view: SessionView, seed: bytes) -> Machine:
         """The protocol machine of one session; overridden where a test wants another behaviour.
 
@@ -83,4 +108,4 @@ class Prover:
         """
         services, session = self._services, view.session
         kept = shelf.shelf_of(services.data_dir, session)
-        return machines.prover(view.p, services.context(session), services.identity(), seed, kept)
+        return machines.prover(view.p, services.context(session), services.identity(), seed, kept, services.keys)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from omninode.errors import UsageError
 from protocols.selection import rules
-from protocols.sessions.params import Mode, Payout, Rule, SessionParams
+from protocols.sessions.params import MOST_PROVED, Mode, Payout, Rule, SessionParams
+from protocols.zk.params import Statement
 
 if TYPE_CHECKING:
     from omninode.config_schema import ModelOwner
@@ -20,11 +21,37 @@ RULES = {
 }  # fmt: skip
 USUAL_RULE = {Mode.GROUPED: Rule.OUTLIER, Mode.VERIFIED: Rule.TRUST}
 PAYOUTS = {"equal": Payout.EQUAL, "contribution": Payout.CONTRIBUTION}
+CERTIFICATES = {"attested": False, "zk": True}
 OVERRIDES = frozenset({
-    "mode", "reward", "prover_fee", "deposit", "data_owners", "groups", "group_size", "committee", "threshold", "rule",
-    "mu", "m_krum", "payout", "score_cap", "min_accepted", "register_blocks", "upload_blocks", "settle_blocks",
-    "gas_price_cap", "public_sums",
+    "mode", "certificate", "reward", "prover_fee", "deposit", "data_owners", "groups", "group_size", "committee",
+    "threshold", "rule", "mu", "m_krum", "payout", "score_cap", "min_accepted", "register_blocks", "upload_blocks",
+    "settle_blocks", "gas_price_cap", "public_sums",
 })  # fmt: skip
+
+
+def proved(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
+    """Whether certificate ``zk`` is asked for. The arguments are those of ``terms``; raises UsageError as it does."""
+    zk: bool = _word("certificate", _pick(chosen, overrides, "certificate"), CERTIFICATES)
+    if zk and _word("mode", _pick(chosen, overrides, "mode"), MODES) != Mode.VERIFIED:
+        raise UsageError(
+            "certificate zk goes with mode verified only", "choose --mode verified, or --certificate attested"
+        )
+    return zk
+
+
+def check_proved(params: SessionParams) -> None:
+    """UsageError for numbers that certificate ``zk`` does not take; whether the rest goes together is not looked at."""
+    if params.groups > MOST_PROVED:
+        raise UsageError(
+            f"certificate zk proves at most {MOST_PROVED} data owners in one transaction, not {params.groups}",
+            f"choose --data-owners {MOST_PROVED} or fewer",
+        )
+    if params.statement == Statement.GRAM and params.payout == Payout.CONTRIBUTION:
+        rule = params.rule.name.lower().replace("_", "-")
+        raise UsageError(
+            f"under certificate zk rule {rule} proves distances, which give no scores to pay by",
+            "choose --payout equal, or --rule trust or none",
+        )
 
 
 def terms(
@@ -32,13 +59,14 @@ def terms(
 ) -> SessionParams:
     """Parameters of a session on ``document``. overrides: by name of the setting; None is as good as absent.
 
-    Raises UsageError for an unknown name or word. Whether the numbers go together is for ``check_params``.
+    For certificate ``zk`` the proof_key is still missing. Raises UsageError for an unknown name or word. Whether the
+    numbers go together is for ``check_params``.
     """
     if unknown := set(overrides) - OVERRIDES:
         raise UsageError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
 
     def pick(name: str) -> Any:
-        return overrides[name] if overrides.get(name) is not None else getattr(chosen, name)
+        return _pick(chosen, overrides, name)
 
     mode, payout = _word("mode", pick("mode"), MODES), _word("payout", pick("payout"), PAYOUTS)
     rule = USUAL_RULE[mode] if pick("rule") == "auto" else _word("rule", pick("rule"), RULES)
@@ -71,8 +99,14 @@ def guarantee(params: SessionParams) -> tuple[bool | None, str]:
     what = "data owners" if params.mode == Mode.VERIFIED else "groups"
     holds, why = rules.guarantees(params.rule, params.groups, params.mu_bps, params.m_krum, what)
     if params.mode == Mode.VERIFIED and params.rule != Rule.NONE:
+        if params.zk:
+            why += "; under certificate zk all inner products of the updates become public"
         why += "; distances of single updates let identities under one hand probe the coordinates of others"
     return holds, why
+
+
+def _pick(chosen: ModelOwner, overrides: Mapping[str, Any], name: str) -> Any:
+    return overrides[name] if overrides.get(name) is not None else getattr(chosen, name)
 
 
 def _word(name: str, word: str, known: Mapping[str, Any]) -> Any:

@@ -79,10 +79,10 @@ def _machine(services: Services, view: SessionView, role: str, transcript: Trans
     assert seed is not None
     if role == "prover":
         shelf.close()
-        return machines.prover(view.p, context, identity, seed, shelf)
+        return machines.prover(view.p, context, identity, seed, shelf, services.keys)
     if role == "model_owner":
-        return machines.owner(view.p, context, identity, seed)
-    return machines.data_owner(view.p, context, identity, seed, peer_key=services.net.peer_key)
+        return machines.owner(view.p, context, identity, seed, services.keys)
+    return machines.data_owner(view.p, context, identity, seed, peer_key=services.net.peer_key, keys=services.keys)
 
 
 def replayed(

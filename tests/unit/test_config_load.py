@@ -192,6 +192,15 @@ def test_missing_file_and_broken_file(tmp_path: Path) -> None:
         ),
         (GOOD + '[model_owner]\nmode = "grouped"\nmin_accepted = 13\n', "is more than groups x group_size"),
         (GOOD + '[model_owner]\nrule = "m-krum"\n', "model_owner.m_krum is missing"),
+        (
+            GOOD + '[model_owner]\nmode = "grouped"\ncertificate = "zk"\n',
+            'model_owner.certificate "zk" goes with model_owner.mode = "verified" only',
+        ),
+        (GOOD + '[model_owner]\ncertificate = "zk"\ndata_owners = 65\n', "must be at most 64 for certificate zk"),
+        (
+            GOOD + '[model_owner]\ncertificate = "zk"\nrule = "multi-krum"\npayout = "contribution"\n',
+            'model_owner.payout "contribution" needs rule trust or none under certificate zk, not multi-krum',
+        ),
         (GOOD + "[model_owner]\nmin_accepted = 13\n", "model_owner.min_accepted is more than data_owners"),
     ],
 )

@@ -33,6 +33,7 @@ from protocols.sessions.verified_data_owner import VerifiedDataOwnerMachine
 from protocols.sessions.verified_owner import VerifiedOwnerMachine
 from protocols.sessions.verified_prover import VerifiedProverMachine
 from protocols.sessions.view import SessionView
+from protocols.sessions.zk_keys import no_keys
 from protocols.wire.context import Context
 from tests.simulation.session import small_params
 
@@ -66,7 +67,7 @@ def services(tmp_path: Path, rng: np.random.Generator) -> Any:
         config=chosen, data_dir=tmp_path, store=Store.open(tmp_path), blobs=FileBlobStore(tmp_path / "blobs"),
         events=EventLog(tmp_path / "events.jsonl", node="t"), log=structlog.get_logger(), trainer=FakeTrainer(),
         wallet=wallet, context=lambda session: Context(1, b"c" * 20, session), identity=lambda: wallet,
-        net=SimpleNamespace(peer_key=b"p" * 32),
+        net=SimpleNamespace(peer_key=b"p" * 32), keys=no_keys,
     )  # fmt: skip
     return made
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omninode.config_schema import MODES, PAYOUTS, RULES, ModelOwner
+from omninode.config_schema import CERTIFICATES, MODES, PAYOUTS, RULES, ModelOwner
 from omninode.errors import UsageError
 from omninode.learning.document import SessionDocument
 from omninode.learning.presets import DIGITS
@@ -66,6 +67,7 @@ def test_words_of_the_configuration_are_known() -> None:
     assert set(MODES) == set(terms.MODES)
     assert set(RULES) == {"auto", *terms.RULES}
     assert set(PAYOUTS) == set(terms.PAYOUTS)
+    assert set(CERTIFICATES) == set(terms.CERTIFICATES)
     assert set(terms.RULES.values()) == set(Rule)
 
 
@@ -97,3 +99,45 @@ def test_what_is_said_of_the_guarantee() -> None:
     holds, why = terms.guarantee(made(rule="outlier", data_owners=20, mu=0.5))
     assert holds is False  # f = 10 of the 20 that there may be
     assert "R = 20 data owners" in why
+
+
+def test_a_certificate_is_chosen_by_configuration_or_option() -> None:
+    assert not terms.proved(ModelOwner(), {})
+    assert terms.proved(ModelOwner(), {"certificate": "zk"})
+    assert terms.proved(ModelOwner(certificate="zk"), {"certificate": None})
+    assert not terms.proved(ModelOwner(certificate="zk"), {"certificate": "attested"})
+    with pytest.raises(UsageError, match="unknown certificate"):
+        terms.proved(ModelOwner(), {"certificate": "notarised"})
+
+
+def test_zk_goes_with_mode_verified_only() -> None:
+    with pytest.raises(UsageError, match="mode verified only") as caught:
+        terms.proved(ModelOwner(), {"certificate": "zk", "mode": "grouped"})
+    assert "--mode verified" in caught.value.cure
+    with pytest.raises(UsageError, match="mode verified only"):
+        terms.proved(ModelOwner(mode="grouped", certificate="zk"), {})
+
+
+def test_what_zk_takes() -> None:
+    for given in ({}, {"payout": "contribution"}, {"rule": "none"}, {"rule": "multi-krum"}, {"data_owners": 64}):
+        terms.check_proved(made(**given))
+
+
+def test_zk_proves_at_most_64_data_owners() -> None:
+    with pytest.raises(UsageError, match="at most 64 data owners") as caught:
+        terms.check_proved(made(data_owners=65))
+    assert "--data-owners 64" in caught.value.cure
+
+
+@pytest.mark.parametrize("rule", ["outlier", "multi-krum", "m-krum"])
+def test_distances_give_no_scores(rule: str) -> None:
+    with pytest.raises(UsageError, match=f"rule {rule} proves distances") as caught:
+        terms.check_proved(made(rule=rule, payout="contribution", m_krum=2))
+    assert "--payout equal" in caught.value.cure
+
+
+def test_it_is_said_that_products_become_public() -> None:
+    key = b"k" * 32
+    assert "become public" in terms.guarantee(replace(made(rule="multi-krum"), proof_key=key))[1]
+    assert "become public" not in terms.guarantee(made(rule="multi-krum"))[1]
+    assert "become public" not in terms.guarantee(replace(made(), proof_key=key))[1]

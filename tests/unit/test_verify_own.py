@@ -20,6 +20,7 @@ from omninode.store.shelf import FOLDER, DiskShelf
 from protocols.fields import goldilocks as gl
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import REFERENCE, Phase
+from protocols.sessions.zk_keys import no_keys
 from protocols.wire import codec
 from protocols.wire.messages import Opening, OutputShare
 from tests.simulation.attacks import lie_in
@@ -68,7 +69,7 @@ class Part:
         services: Any = SimpleNamespace(
             store=store, wallet=SimpleNamespace(address=self.node.address), data_dir=self.folder,
             market=SimpleNamespace(session_events=events), context=lambda session: self.session.context,
-            identity=lambda: identity_of(self.node), net=SimpleNamespace(peer_key=self.peer),
+            identity=lambda: identity_of(self.node), net=SimpleNamespace(peer_key=self.peer), keys=no_keys,
         )  # fmt: skip
         try:
             return found, await verify_own.check_own(found, services, public or public_of(self.session))

@@ -1,0 +1,32 @@
+"""What a model owner does before a session of certificate ``zk``: make its key, and see that the chain can check it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import trio
+
+from omninode.errors import RefusedError
+from protocols.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from omninode.roles.services import Services
+    from protocols.sessions.params import SessionParams
+
+
+async def certify(services: Services, params: SessionParams) -> SessionParams:
+    """The parameters with their proof_key, whose verifier is on the chain from now on: one transaction if it was not.
+
+    Raises RefusedError, with what to do, where this node has no reference string or one too short, and where the market
+    takes no proofs.
+    """
+    try:
+        key = await trio.to_thread.run_sync(services.keys.make, params, limiter=services.compute)
+    except LocalProtocolError as error:
+        raise RefusedError(str(error), "give the node a reference string: omninode srs --help") from error
+    market = services.market
+    if await market.verifier_of(key) is None:
+        receipt = await market.create_verifier(key)
+        services.events.write("verifier_created", key=key.digest.hex(), gas=receipt.gas_used)
+    return replace(params, proof_key=key.digest)
