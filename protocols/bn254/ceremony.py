@@ -7,8 +7,10 @@ string is one of successive powers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from eth_hash.auto import keccak
 
 from protocols.bn254 import fr, g1, pairing, srs
@@ -54,7 +56,7 @@ def from_bytes(data: bytes) -> Contribution:
 
 def start(count: int) -> tuple[Srs, bytes]:
     """The string of tau = 1, from which every ceremony begins, and its transcript's digest. It is INSECURE."""
-    string = srs.known(1, count, "start")
+    string = Srs(np.tile(g1.generator(), (count, 1)), G2_GENERATOR, f"{srs.INSECURE}-start")
     return string, tagged_hash("omninode/srs/start", srs.digest(string.powers, string.tau2))
 
 
@@ -104,13 +106,62 @@ def verify(before: Srs, transcript: bytes, after: Srs, step: Contribution, seed:
         raise BadString("length", f"{len(after.powers)} powers after {len(before.powers)}")
     if step.after != srs.digest(after.powers, after.tau2):
         raise BadString("digest")
+    _verify_secret(transcript, step)
+    srs.check(after.powers, after.tau2, seed, threads)
+    old, new = (g1.to_integers(string.powers[1:2])[0] for string in (before, after))
+    _verify_update(old, new, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A step as it is kept with the last string. name: of the contributor, as it says. second: [tau] after the step."""
+
+    name: str
+    step: Contribution
+    second: Point
+
+
+def named(transcript: bytes, name: str) -> bytes:
+    """The transcript as the contributor of this name proves its knowledge under: nobody else can sign with it."""
+    return tagged_hash("omninode/srs/name", transcript, name.encode())
+
+
+def verify_links(final: Srs, links: Sequence[Link], seed: bytes, threads: int = 1) -> list[bytes]:
+    """Refuse a string that does not come from tau = 1 by these steps: BadString with the check that failed.
+
+    Strings between the steps are gone; of each there is [tau]. The last one's powers are checked in full, and its tau
+    is the product of secrets that their contributors know, which is all that is needed. seed: as for ``srs.check``.
+    Returns the digest of the transcript after each step: what its contributor announced.
+    """
+    if not links:
+        raise BadString("no-contribution", "the string is that of tau = 1")
+    if links[-1].step.after != srs.digest(final.powers, final.tau2):
+        raise BadString("digest")
+    transcript, old, after = start(len(final.powers))[1], g1.GENERATOR, []
+    for number, link in enumerate(links, start=1):
+        try:
+            _verify_secret(named(transcript, link.name), link.step)
+            _verify_update(old, link.second, link.step)
+        except BadString as error:
+            raise BadString(error.check, f"contribution {number}, by {link.name!r}") from error
+        transcript, old = extended(named(transcript, link.name), link.step), link.second
+        after.append(transcript)
+    srs.check(final.powers, final.tau2, seed, threads)
+    if g1.to_integers(final.powers[1:2]) != [old]:
+        raise BadString("update", "the string is not the one after the last contribution")
+    return after
+
+
+def _verify_secret(transcript: bytes, step: Contribution) -> None:
+    """That the contributor knows x, which is not 0, and that it is the same in both groups."""
     if step.x1 == g1.INFINITY:
         raise BadString("zero-secret")
     _verify_knowledge(transcript, step)
     if not pairing.same_ratio(step.x1, G2_GENERATOR, g1.GENERATOR, step.x2):
         raise BadString("two-secrets", "x is not the same in both groups")
-    srs.check(after.powers, after.tau2, seed, threads)
-    old, new = (g1.to_integers(string.powers[1:2])[0] for string in (before, after))
+
+
+def _verify_update(old: Point, new: Point, step: Contribution) -> None:
     if not pairing.same_ratio(new, G2_GENERATOR, old, step.x2):
         raise BadString("update", "the new string is not the old one times x")
 

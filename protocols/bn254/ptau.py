@@ -2,7 +2,8 @@
 
 "ptau", u32 version 1, u32 number of sections; a section is u32 id, u64 size and its bytes, all little endian.
 Section 1: u32 32, the modulus Q, u32 power, u32 power of the ceremony. Section 2: 2^(power+1) - 1 points of the first
-group. Section 3: 2^power points of the second. Coordinates are 32 bytes in Montgomery form, as our kernels have them.
+group. Section 3: 2^power points of the second. Section 12, of prepared files: [L_i(tau)] for 1, 2, 4, .. 2^power rows.
+Coordinates are 32 bytes in Montgomery form, as our kernels have them.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from protocols.bn254 import g1, srs
 from protocols.bn254 import g1_kernels as kernels
-from protocols.bn254 import srs
 from protocols.bn254.field import MONTGOMERY, Q
 from protocols.bn254.g1 import Points
 from protocols.bn254.pairing import Twisted
 from protocols.bn254.srs import BadString, Srs
 
 Data = bytes | memoryview
-_HEADER, _G1, _G2 = 1, 2, 3
+_HEADER, _G1, _G2, _LAGRANGE = 1, 2, 3, 12
 _G1_BYTES, _G2_BYTES = 64, 128
 _MAX_SECTIONS, _MAX_POWER = 64, 28
 
@@ -32,6 +33,7 @@ class File:
     power: int
     g1: memoryview
     g2: memoryview
+    lagrange: memoryview | None
 
     @property
     def count(self) -> int:
@@ -75,14 +77,14 @@ def parse(data: Data) -> File:
     power, ceremony = struct.unpack_from("<II", header, 36)
     if not 1 <= power <= min(ceremony, _MAX_POWER):
         raise BadString("ptau-power", str(power))
-    file = File(power, sections[_G1], sections[_G2])
+    file = File(power, sections[_G1], sections[_G2], sections.get(_LAGRANGE))
     if len(file.g1) != file.count * _G1_BYTES or len(file.g2) != (1 << power) * _G2_BYTES:
         raise BadString("ptau-section-size")
     return file
 
 
 def _points(data: memoryview, count: int) -> Points:
-    """(count, 8): points whose coordinates are canonical."""
+    """(count, 8): points whose coordinates are canonical, not checked to be on the curve."""
     words = np.frombuffer(data[: count * _G1_BYTES], dtype="<u8").astype(np.uint64)
     if (bad := int(kernels.first_large(words.reshape(-1, 4)))) < 2 * count:
         raise BadString("coordinate", f"of power {bad // 2}")
@@ -104,9 +106,29 @@ def load(data: Data, count: int, seed: bytes, threads: int = 1) -> Srs:
 
     seed: as for ``srs.check``. What is loaded is named by its digest: a caller may keep that, to check a file once.
     """
+    string = unchecked(data, count)
+    srs.check(string.powers, string.tau2, seed, threads)
+    return string
+
+
+def unchecked(data: Data, count: int) -> Srs:
+    """The same without ``srs.check``: for a caller that has checked these bytes before, or does next. BadString."""
     file = parse(data)
     if not 2 <= count <= file.count:
         raise BadString("ptau-too-short", f"{count} powers wanted, {file.count} there")
     powers, tau2 = _points(file.g1, count), _second(file.g2)
-    srs.check(powers, tau2, seed, threads)
     return Srs(powers, tau2, srs.digest(powers, tau2).hex())
+
+
+def lagrange(data: Data, n: int) -> Points | None:
+    """(n, 8): what a prepared file says [L_i(tau)] is for n rows, a power of two; to be tested with ``srs.fits``.
+
+    None if the file does not have it. BadString for a coordinate or point that is none.
+    """
+    file = parse(data)
+    if file.lagrange is None or n > 1 << file.power or len(file.lagrange) < (2 * n - 1) * _G1_BYTES:
+        return None
+    try:
+        return g1.on_curve(_points(file.lagrange[(n - 1) * _G1_BYTES :], n))
+    except g1.InvalidPoint as error:
+        raise BadString("off-curve", f"in the Lagrange section: {error}") from error

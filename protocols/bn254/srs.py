@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,17 +118,36 @@ class Basis:
         return msm.msm(points, np.concatenate([at_roots, blinders]), threads)
 
 
-def basis(powers: Points, n: int, blinders: int, threads: int = 1) -> Basis:
+Progress = Callable[[int, int], None]
+"""(steps done, of how many) of something slow."""
+
+
+def basis(powers: Points, n: int, blinders: int, threads: int = 1, progress: Progress | None = None) -> Basis:
     """The basis of N = n values from the powers, by the inverse Fourier transform of the group: slow, once per n.
 
     ValueError if there are fewer than n + blinders powers, or n is no power of two.
     """
+    return Basis(fourier(powers[:n], threads, progress), vanishing_points(powers, n, blinders))
+
+
+def vanishing_points(powers: Points, n: int, blinders: int) -> Points:
+    """(blinders, 8): [Z_H(tau) tau^i]. ValueError if there are fewer than n + blinders powers."""
     if len(powers) < n + blinders:
         raise ValueError(f"{n} values and {blinders} blinders need more than {len(powers)} powers")
-    return Basis(fourier(powers[:n], threads), g1.add(powers[n : n + blinders], g1.neg(powers[:blinders])))
+    return g1.add(powers[n : n + blinders], g1.neg(powers[:blinders]))
 
 
-def fourier(points: Points, threads: int = 1) -> Points:
+def fits(lagrange: Points, powers: Points, seed: bytes, threads: int = 1) -> bool:
+    """Whether points that somebody else computed are [L_i(tau)]: a wrong one passes with probability 2^-128.
+
+    seed: 32 random bytes that whoever computed them could not foresee. The points must be on the curve.
+    """
+    values = _weights(seed, len(lagrange))
+    expected = commit(powers, poly.interpolate(values, threads=threads), threads)
+    return bool(np.array_equal(msm.msm(lagrange, values, threads), expected))
+
+
+def fourier(points: Points, threads: int = 1, progress: Progress | None = None) -> Points:
     """[L_i] = 1/n sum_j w^(-ij) [tau^j]: as ``poly.interpolate``, in the exponent."""
     n = len(points)
     inverse = pow(poly.root_of_unity(n), -1, R)
@@ -144,6 +164,8 @@ def fourier(points: Points, threads: int = 1) -> Points:
         high = multiply_in_threads(high, np.tile(factors, (len(high) // half, 1)), threads)
         x = np.stack([low.reshape(-1, half, 8), high.reshape(-1, half, 8)], axis=1).reshape(-1, 8)
         half //= 2
+        if progress is not None:
+            progress(n.bit_length() - 1 - half.bit_length(), n.bit_length() - 1)
     return x.take(poly.reversal(n), axis=0)
 
 
