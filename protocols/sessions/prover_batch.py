@@ -40,6 +40,16 @@ class BatchDesk:
     def __post_init__(self) -> None:
         self._turn = Turn(self.desk, "batch")
 
+    @property
+    def signed(self) -> bool:
+        """Whether we have signed one."""
+        return self.own is not None
+
+    @property
+    def digest(self) -> bytes | None:
+        """Of what was decoded; None while it is not."""
+        return self.known[3] if self.known is not None else None
+
     def receive(self, message: BatchSignature) -> list[Effect]:
         """Another prover's batch. A second, different one is a crime that the contract punishes."""
         desk, point = self.desk, self.desk.prover(message)

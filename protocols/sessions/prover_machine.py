@@ -15,12 +15,9 @@ from protocols.sessions.effects import Effect
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import REFERENCE, Bitmap
 from protocols.sessions.prover_attest import Attestations
-from protocols.sessions.prover_batch import BatchDesk
 from protocols.sessions.prover_clock import Clock
-from protocols.sessions.prover_consistency import Consistency
 from protocols.sessions.prover_desk import Desk
 from protocols.sessions.prover_output import OutputDesk
-from protocols.sessions.prover_rebuild import Rebuild
 from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.setup import SeedSetup
 from protocols.sessions.view import SessionView
@@ -35,6 +32,46 @@ class Part(Protocol):
         """The chain has reached ``block``. Changes nothing when it returns nothing."""
 
 
+class PieceJudge(Protocol):
+    """Judges pieces that are published because they do not fit."""
+
+    def progress(self) -> list[Effect]:
+        """Every next step that has become possible."""
+
+    def share_opening(self, message: msg.ShareOpening) -> list[Effect]:
+        """A published piece."""
+
+
+class Helper(Protocol):
+    """Helps others to shares that they lack, and is helped."""
+
+    def progress(self) -> list[Effect]:
+        """Every next step that has become possible."""
+
+    def request(self, message: msg.RebuildRequest) -> list[Effect]:
+        """Another prover lacks a share."""
+
+    def receive(self, message: msg.RebuildShare) -> list[Effect]:
+        """Help that we asked for."""
+
+
+class Certified(Protocol):
+    """Where the batch comes from. digest: of what was decoded, once that is known."""
+
+    def progress(self) -> list[Effect]:
+        """Every next step that has become possible."""
+
+    @property
+    def signed(self) -> bool:
+        """Whether we stand for it."""
+
+    @property
+    def digest(self) -> bytes | None: ...
+
+    def receive(self, message: msg.BatchSignature) -> list[Effect]:
+        """Another prover stands for one."""
+
+
 class CommitteeMachine:
     """One prover in one session. Before the draw, or if it is not drawn, it only pokes.
 
@@ -43,9 +80,9 @@ class CommitteeMachine:
     """
 
     _uploads: UploadDesk[Any]
-    _consistency: Consistency
-    _rebuild: Rebuild
-    _batch: BatchDesk
+    _consistency: PieceJudge
+    _rebuild: Helper
+    _batch: Certified
     _attestations: Attestations
     _output: OutputDesk
     _openings: Mapping[str, Callable[[msg.Opening], list[Effect]]]
@@ -103,15 +140,15 @@ class CommitteeMachine:
 
     def status(self) -> dict[str, Any]:
         """Where we stand, for people: plain values, no secrets."""
-        desk, known = self._desk, self._batch.known
+        desk, digest = self._desk, self._batch.digest
         return {
             "phase": self.view.phase.name.lower(),
             "point": desk.point if desk.index is not None else None,
             "seeds": len(self._setup.seeds()),
             "pieces": sorted(self._uploads.held),
             **self._standing(),
-            "signed": self._batch.own is not None,
-            "digest": known[3].hex() if known is not None else None,
+            "signed": self._batch.signed,
+            "digest": digest.hex() if digest is not None else None,
             "faulty": sorted(desk.address(x).hex() for x in desk.faulty),
         }
 

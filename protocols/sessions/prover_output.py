@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,15 +18,16 @@ class Source(Protocol):
     """Where the sum comes from."""
 
     def output(self, selected: list[int]) -> tuple[Vector, tuple[int, ...]] | None:
-        """(d,) our share of the sum and the opened squared norms (mode verified: none); None if a share is missing."""
+        """Our share of the sum and the opened squared norms (mode verified: none); None if a share is missing."""
 
 
 @dataclass
 class OutputDesk:
-    """Answers the owner once a batch is on chain."""
+    """Answers the owner once a batch is on chain. encode: a share as bytes."""
 
     desk: Desk
     source: Source
+    encode: Callable[[Vector], bytes] = gl.to_bytes
 
     def request(self, message: OutputRequest) -> list[Effect]:
         """RemoteProtocolError "not-ready" if we lack a share of what was selected: the owner tries again elsewhere."""
@@ -39,4 +41,4 @@ class OutputDesk:
         if found is None:
             raise desk.refuse("not-ready", message, "a share is missing here")
         total, norms = found
-        return [Reply(OutputShare(desk.identity.address, gl.to_bytes(total), norms))]
+        return [Reply(OutputShare(desk.identity.address, self.encode(total), norms))]

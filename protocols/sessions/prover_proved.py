@@ -10,11 +10,9 @@ from protocols.pine.params import PineParams, choose
 from protocols.pine.transcript import Layout, joint_rand
 from protocols.pine.upload import OpenedUpload, open_upload
 from protocols.secagg.seal import open_sealed, upload_associated
-from protocols.sessions.params import REFERENCE, Phase
 from protocols.sessions.prover_desk import Desk
-from protocols.sessions.prover_uploads import upload_hash
+from protocols.sessions.prover_uploads import admit_proved, upload_hash
 from protocols.sessions.shelf import Shelf
-from protocols.sessions.verified_upload import upload_key_digest
 from protocols.wire.messages import ShareOpening, Upload
 
 BLINDS = 96
@@ -73,18 +71,7 @@ class ProvedPieces:
 
     def admit(self, message: Upload) -> int:
         """Index of the sender. RemoteProtocolError unless it may upload now, with the key that it registered."""
-        desk, view = self.desk, self.desk.view
-        index = view.uploader_of(message.sender)
-        if index is None or (index == REFERENCE and not view.p.uses_reference):
-            raise desk.refuse("wrong-sender", message, "a registered data owner was expected")
-        desk.not_before(Phase.REGISTER if index == REFERENCE else Phase.UPLOAD, message)
-        desk.not_after(Phase.QUERY, message)
-        if view.phase > (Phase.REGISTER if index == REFERENCE else Phase.UPLOAD) and index not in view.upload_roots:
-            raise desk.refuse("late", message, "no root was committed in time")
-        digest = upload_key_digest(desk.context, message.sender, message.enc_key)
-        if index != REFERENCE and view.members[index].key_digest != digest:
-            raise desk.refuse("wrong-keys", message, "not the key that was registered")
-        return index
+        return admit_proved(self.desk, message)
 
     def open(self, message: Upload, index: int) -> ProvedPiece:
         """The piece, put on the shelf. RemoteProtocolError unless it is the one committed for us."""

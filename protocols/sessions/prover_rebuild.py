@@ -3,24 +3,66 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
 from protocols.sessions.effects import Blame, Effect, Note, Reply
 from protocols.sessions.params import Bitmap, Phase
-from protocols.sessions.prover_consistency import Consistency
 from protocols.sessions.prover_decode import settled
 from protocols.sessions.prover_desk import Desk
 from protocols.sessions.prover_uploads import UploadDesk
-from protocols.sessions.setup import SeedSetup
+from protocols.sessions.setup import Points, SeedSetup
 from protocols.sessions.shelf import MemoryShelf, Shelf, get_vector, put_vector
 from protocols.sharing.rebuild import helper_message
 from protocols.wire.messages import RebuildRequest, RebuildShare
 
 ANSWERS = 8
 """Times that one prover may ask for its share of one data owner: replies get lost, nodes start again."""
+
+
+class Trust(Protocol):
+    """Who has judged the pieces that came."""
+
+    def trusted(self, index: int) -> bool:
+        """Whether our piece of this data owner is here and good."""
+
+
+class Help(Protocol):
+    """Masked shares over the field of the session.  shape: of a vector of it, the elements first."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def make(self, share: Vector, seeds: Mapping[Points, bytes], desk: Desk, at: int, label: bytes) -> bytes:
+        """Our share plus a sharing that vanishes at the point ``at``."""
+
+    def read(self, values: bytes) -> Vector:
+        """Help as it came. ValueError for what are no field elements."""
+
+    def rebuilt(self, found: Mapping[int, Vector], desk: Desk, index: int) -> tuple[Vector, tuple[int, ...]] | None:
+        """The share, and whose help is off; None while too few agree."""
+
+
+class GoldilocksHelp:
+    """Certificate ``attested``, and mode grouped."""
+
+    shape = (-1,)
+
+    def make(self, share: Vector, seeds: Mapping[Points, bytes], desk: Desk, at: int, label: bytes) -> bytes:
+        """8 bytes per coordinate."""
+        return gl.to_bytes(helper_message(share, seeds, desk.point, at, desk.n, desk.t, label))
+
+    def read(self, values: bytes) -> Vector:
+        """The inverse."""
+        return gl.from_bytes(values)
+
+    def rebuilt(self, found: Mapping[int, Vector], desk: Desk, index: int) -> tuple[Vector, tuple[int, ...]] | None:
+        """What 2t + 1 agree on, block by block of coordinates."""
+        decoded = settled(found, desk.t, 2 * desk.t + 1, desk.point)
+        return None if decoded is None else (decoded.values, decoded.error_points)
 
 
 @dataclass
@@ -32,9 +74,10 @@ class Rebuild:
 
     desk: Desk
     uploads: UploadDesk[Any]
-    consistency: Consistency
+    consistency: Trust
     setup: SeedSetup
     shelf: Shelf = field(default_factory=MemoryShelf)
+    help: Help = field(default_factory=GoldilocksHelp)
     _asked: set[int] = field(default_factory=set)
     _helpers: dict[int, set[int]] = field(default_factory=dict)  # whose help is on the shelf
     _rebuilt: set[int] = field(default_factory=set)
@@ -43,7 +86,7 @@ class Rebuild:
     def share(self, index: int) -> Vector | None:
         """Our share, all coordinates, of this data owner; None while we have none that is good. Read-only."""
         if index in self._rebuilt:
-            return get_vector(self.shelf, f"rebuilt-{index}")
+            return self._get(f"rebuilt-{index}")
         return self.uploads.held[index].share if self.consistency.trusted(index) else None
 
     def has(self, index: int) -> bool:
@@ -72,8 +115,8 @@ class Rebuild:
             raise desk.refuse("too-many", message, f"asked for data owner {message.index} {ANSWERS} times")
         self._answered[point, message.index] += 1
         label = desk.label("rebuild", desk.view.uploader(message.index))
-        values = helper_message(share, self.setup.seeds(), desk.point, point, desk.n, desk.t, label)
-        return [Reply(RebuildShare(desk.identity.address, message.index, gl.to_bytes(values)))]
+        values = self.help.make(share, self.setup.seeds(), desk, point, label)
+        return [Reply(RebuildShare(desk.identity.address, message.index, values))]
 
     def receive(self, message: RebuildShare) -> list[Effect]:
         """Help that we asked for; enough of it gives the share and shows who lied."""
@@ -81,7 +124,7 @@ class Rebuild:
         if message.index not in self._asked:
             raise desk.refuse("unasked", message, f"data owner {message.index}")
         try:
-            values = gl.from_bytes(message.values)
+            values = self.help.read(message.values)
         except ValueError as error:
             raise desk.refuse("bad-values", message, str(error)) from None
         if len(values) != self.uploads.pieces.length:
@@ -90,20 +133,23 @@ class Rebuild:
         return [] if known else self._keep(message.index, point, values)
 
     def _keep(self, index: int, point: int, values: Vector) -> list[Effect]:
-        """Help goes on the shelf; enough of it is decoded, block by block of coordinates."""
+        """Help goes on the shelf; enough of it is decoded."""
         desk = self.desk
         put_vector(self.shelf, f"help-{index}-{point}", values)
         helpers = self._helpers.setdefault(index, set())
         helpers.add(point)
         if len(helpers) <= 2 * desk.t:
             return []
-        found = {x: get_vector(self.shelf, f"help-{index}-{x}") for x in sorted(helpers)}
-        decoded = settled(found, desk.t, 2 * desk.t + 1, desk.point)
+        decoded = self.help.rebuilt({x: self._get(f"help-{index}-{x}") for x in sorted(helpers)}, desk, index)
         if decoded is None:
             return []
-        put_vector(self.shelf, f"rebuilt-{index}", decoded.values)
+        share, liars = decoded
+        put_vector(self.shelf, f"rebuilt-{index}", share)
         self._rebuilt.add(index)
         for x in self._helpers.pop(index):
             self.shelf.drop(f"help-{index}-{x}")
-        blames = [Blame(desk.address(x), "wrong-rebuild-share") for x in decoded.error_points]
+        blames = [Blame(desk.address(x), "wrong-rebuild-share") for x in liars]
         return [Note("share_rebuilt", (("data_owner", index),)), *blames]
+
+    def _get(self, name: str) -> Vector:
+        return get_vector(self.shelf, name).reshape(self.help.shape)

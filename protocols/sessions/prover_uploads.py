@@ -8,8 +8,9 @@ from typing import Generic, Protocol, TypeVar
 
 from protocols.fields.goldilocks import Vector
 from protocols.sessions.effects import Effect, Reply, Transact
-from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.params import REFERENCE, Bitmap, Phase
 from protocols.sessions.prover_desk import Desk, bitmap
+from protocols.sessions.verified_upload import upload_key_digest
 from protocols.wire.eip712 import receipt_digest
 from protocols.wire.messages import Receipt, ShareOpening, Upload
 
@@ -110,6 +111,22 @@ class UploadDesk(Generic[Piece]):
             return []
         self._posted = bitmap(set(self.desk.view.upload_roots) & set(self.held))
         return [Transact("postBitmap", (int(Bitmap.DELIVERED), self._posted), key="postBitmap-DELIVERED")]
+
+
+def admit_proved(desk: Desk, message: Upload) -> int:
+    """Mode verified: index of the sender. RemoteProtocolError unless it may upload now, with the key it registered."""
+    view = desk.view
+    index = view.uploader_of(message.sender)
+    if index is None or (index == REFERENCE and not view.p.uses_reference):
+        raise desk.refuse("wrong-sender", message, "a registered data owner was expected")
+    desk.not_before(Phase.REGISTER if index == REFERENCE else Phase.UPLOAD, message)
+    desk.not_after(Phase.QUERY, message)
+    if view.phase > (Phase.REGISTER if index == REFERENCE else Phase.UPLOAD) and index not in view.upload_roots:
+        raise desk.refuse("late", message, "no root was committed in time")
+    digest = upload_key_digest(desk.context, message.sender, message.enc_key)
+    if index != REFERENCE and view.members[index].key_digest != digest:
+        raise desk.refuse("wrong-keys", message, "not the key that was registered")
+    return index
 
 
 def upload_hash(message: Upload) -> bytes:

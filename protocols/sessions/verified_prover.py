@@ -33,6 +33,9 @@ class VerifiedProverMachine(CommitteeMachine):
     that is replayed puts everything again.
     """
 
+    _consistency: Consistency
+    _batch: BatchDesk
+
     def __init__(self, context: Context, identity: Identity, seed: bytes, shelf: Shelf | None = None) -> None:
         super().__init__(context, identity, seed)
         desk, shelf = self._desk, MemoryShelf() if shelf is None else shelf
