@@ -6,7 +6,7 @@ const crypto = require("crypto");
 const fs = require("fs");
 const path = require("path");
 
-const CONTRACTS = ["DataMarket", "ProverRegistry", "Money", "Selection", "Terms", "Verified"];
+const CONTRACTS = ["DataMarket", "ProverRegistry", "Money", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers"];
 const SETTINGS = {
   optimizer: { enabled: true, runs: 200 },
   viaIR: true,
@@ -17,11 +17,13 @@ const SETTINGS = {
 
 const root = __dirname;
 
-/** Every .sol file of src/ by its path from here, sorted. */
-function sources() {
+/** Every .sol file of src/ and the folders in it by its path from here. */
+function sources(folder = "src") {
   const found = {};
-  for (const name of fs.readdirSync(path.join(root, "src")).sort()) {
-    if (name.endsWith(".sol")) found[`src/${name}`] = { content: fs.readFileSync(path.join(root, "src", name), "utf8") };
+  for (const entry of fs.readdirSync(path.join(root, folder), { withFileTypes: true })) {
+    const name = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) Object.assign(found, sources(name));
+    else if (name.endsWith(".sol")) found[name] = { content: fs.readFileSync(path.join(root, name), "utf8") };
   }
   return found;
 }
@@ -67,7 +69,7 @@ function main() {
   const files = sources();
   const hash = sourceHash(files);
   const compiled = compile(files);
-  const of = (name) => compiled[`src/${name}.sol`][name];
+  const of = (name) => compiled[name.startsWith("Zk") ? `src/zk/${name}.sol` : `src/${name}.sol`][name];
   let different = false;
   for (const name of CONTRACTS) {
     const { abi, evm } = of(name);

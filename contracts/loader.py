@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent
-CONTRACTS = ("DataMarket", "ProverRegistry", "Money", "Selection", "Terms", "Verified")
+CONTRACTS = ("DataMarket", "ProverRegistry", "Money", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers")
 #: What DataMarket calls into: deploy these first and pass their addresses to `link`.
 LIBRARIES = ("Money", "Selection", "Terms", "Verified")
 
@@ -65,10 +65,10 @@ def link(artifact: Artifact, libraries: Mapping[str, str]) -> str:
 
 
 def source_hash() -> str:
-    """SHA-256 over name, length and text of every file src/*.sol in order, as build.cjs computes it; "0x" and hex."""
+    """SHA-256 over name, length and text of every .sol file below src, in order, as build.cjs has it; "0x" and hex."""
     state = hashlib.sha256()
-    for path in sorted((ROOT / "src").glob("*.sol")):
-        text = path.read_bytes()
-        state.update(f"src/{path.name}\n{len(text)}\n".encode())
+    for name in sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "src").rglob("*.sol")):
+        text = (ROOT / name).read_bytes()
+        state.update(f"{name}\n{len(text)}\n".encode())
         state.update(text)
     return "0x" + state.hexdigest()

@@ -16,5 +16,5 @@ error BadPairing(); // openings are not those of the commitments
 
 error WrongStatement(); // this key proves another one
 
-/// @dev what: size, root, bits, width, table, padding, powers, tau2, norms, label
+/// @dev what: size, bits, root, table, padding, powers, norms, tau2, label
 error BadKey(bytes32 what);
