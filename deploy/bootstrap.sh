@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 LOG=.cache/setup.log
 PYTHON_STAMP=.venv/.stamp
 NODE_STAMP=contracts/node_modules/.stamp
+KERNEL_STAMP=.cache/kernels.stamp
 mkdir -p .cache
 exec 9>.cache/setup.lock
 flock 9
@@ -14,11 +15,13 @@ flock 9
 # A stamp holds its step's inputs. The path is one of them: a virtual environment cannot be moved.
 python_key() { { pwd && cat requirements.lock pyproject.toml; } | sha256sum; }
 node_key() { sha256sum <contracts/package-lock.json; }
+kernel_key() { { python_key && cat protocols/{fields,bn254,gram}/*.py protocols/*/kernels.py; } | sha256sum; }
 fresh() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 python_fresh() { [ -x .venv/bin/python ] && fresh $PYTHON_STAMP "$(python_key)"; }
 node_fresh() { fresh $NODE_STAMP "$(node_key)"; }
+kernel_fresh() { fresh $KERNEL_STAMP "$(kernel_key)"; }
 
-if python_fresh && node_fresh; then exit 0; fi
+if python_fresh && node_fresh && kernel_fresh; then exit 0; fi
 
 find_python() {
   local name
@@ -78,10 +81,13 @@ install_python() {
       --config-settings editable_mode=compat -e .
 }
 
-# Compiled once here, so that 18 daemons do not all compile the same at their first start.
+# Compiled once here (half a minute), so that 18 daemons do not all compile the same at their first start.
 warm_kernels() {
-  NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$PWD/.cache/numba}" .venv/bin/python -c \
-    'import protocols.sessions.machines, protocols.gram.exact, protocols.gram.projections, protocols.secagg.kernels'
+  export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$PWD/.cache/numba}"
+  .venv/bin/python -c 'import protocols.bn254.srs' &
+  .venv/bin/python -c \
+    'import protocols.sessions.machines, protocols.gram.exact, protocols.gram.projections, protocols.secagg.kernels' &&
+    wait $!
 }
 
 install_node() { (cd contracts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); }
@@ -103,8 +109,11 @@ fi
 if ! python_fresh; then
   step "Python environment (.venv)" make_venv
   step "Python packages (requirements.lock)" install_python
-  step "Arithmetic kernels (.cache/numba)" warm_kernels
   python_key >$PYTHON_STAMP
+fi
+if ! kernel_fresh; then
+  step "Arithmetic kernels (.cache/numba)" warm_kernels
+  kernel_key >$KERNEL_STAMP
 fi
 if ! node_fresh; then
   step "npm packages (contracts/node_modules)" install_node
