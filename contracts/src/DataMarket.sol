@@ -27,7 +27,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
 
     address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
 
-    constructor(address registry_) SessionMachine(registry_) EIP712("omninode", "1") {}
+    constructor(address registry_, address verifiers_) SessionMachine(registry_, verifiers_) EIP712("omninode", "1") {}
 
     // ---------------------------------------------------------------------------------------------- creation
 
@@ -35,7 +35,7 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
     function createSession(Params calldata p) external payable returns (uint256 id) {
         id = ++sessionCount;
         Session storage s = _sessions[id];
-        (uint256 total, uint256 gasBudget) = Terms.accept(s, p);
+        (uint256 total, uint256 gasBudget) = Terms.accept(s, p, VERIFIERS);
         if (msg.value != total) revert WrongValue(msg.value, total);
         if (p.settleBlocks > REGISTRY.exitDelay()) revert SettleTooLong(p.settleBlocks, REGISTRY.exitDelay());
         uint256 drawable = REGISTRY.drawableCount();
@@ -50,8 +50,8 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IDataMarket
-    function requiredEscrow(Params calldata p) external pure returns (uint256 total) {
-        (total,) = Terms.escrow(p);
+    function requiredEscrow(Params calldata p) external view returns (uint256 total) {
+        (total,) = Terms.escrow(p, VERIFIERS);
     }
 
     // ---------------------------------------------------------------------------------------------- time

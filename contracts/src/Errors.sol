@@ -74,6 +74,9 @@ error BadBound(uint64 bound);
 error BadPayout(uint8 payout);
 error BadScoreCap(uint128 scoreCap);
 error BadPublicSums();
+error BadProofKey(); // certificate zk goes with mode verified only
+error UnknownProofKey(bytes32 proofKey, uint8 normBits); // the factory has no verifier for it
+error WrongProofKey(address verifier); // of another dimension, width or size than these terms have
 error BadReward(uint128 reward);
 error WindowTooShort(uint16 registerBlocks, uint16 uploadBlocks, uint16 settleBlocks);
 error SettleTooLong(uint16 settleBlocks, uint256 exitDelay);

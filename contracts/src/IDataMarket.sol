@@ -50,6 +50,7 @@ interface IDataMarket {
         uint8 rule; // 0 none, 1 outlier, 2 multi-krum, 3 m-krum, 4 trust (mode verified)
         uint8 payout; // 0 equal, 1 contribution (mode verified)
         bool publicSums;
+        bytes32 proofKey; // 0: signatures decide (certificate attested); else the key of the batch's proof (zk, mode verified)
     }
 
     /// @dev What the committee signs (EIP-712 type Batch(uint256 session,uint256 validSet,uint256 passed,bytes32 valuesHash,bytes32 digest)).
@@ -92,6 +93,7 @@ interface IDataMarket {
     event UploadCommitted(uint256 indexed id, uint16 index, bytes32 root);
     event ReferenceCommitted(uint256 indexed id, bytes32 root);
     event Scored(uint256 indexed id, uint256[] values); // with BatchFinal, payout by contribution: as posted
+    event Proved(uint256 indexed id, uint256 aggX, uint256 aggY, bytes32 valuesHash); // with BatchFinal, certificate zk: commitment to the accepted sum
     event BatchFinal(uint256 indexed id, bytes32 batchHash, uint256 passed, uint256 selected, uint256 accepted);
     event Attested(uint256 indexed id, uint256 provers, uint256 dataOwners);
     event ProverSlashed(uint256 indexed id, address indexed prover, uint8 reason); // 0 silent 1 two batches 2 receipt left out 3 attested
@@ -150,6 +152,8 @@ interface IDataMarket {
     function committeeOf(uint256 id) external view returns (address[] memory);
     function dataOwnersOf(uint256 id) external view returns (address[] memory);
     function registry() external view returns (address);
+    /// The factory of verifiers: only keys that it knows can be a session's proofKey.
+    function verifiers() external view returns (address);
     /// The rule as the contract computes it (distances as in postBatch); output false: no output, refunds.
     function select(
         uint8 rule,

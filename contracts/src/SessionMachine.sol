@@ -20,18 +20,25 @@ import {Verified} from "./Verified.sol";
 /// the block of that transaction: nobody can act in a phase before it is there to be seen.
 abstract contract SessionMachine is IDataMarket {
     IProverRegistry internal immutable REGISTRY;
+    address internal immutable VERIFIERS;
 
     /// @inheritdoc IDataMarket
     uint256 public sessionCount;
     mapping(uint256 id => Session) internal _sessions;
 
-    constructor(address registry_) {
+    constructor(address registry_, address verifiers_) {
         REGISTRY = IProverRegistry(registry_);
+        VERIFIERS = verifiers_;
     }
 
     /// @inheritdoc IDataMarket
     function registry() external view returns (address) {
         return address(REGISTRY);
+    }
+
+    /// @inheritdoc IDataMarket
+    function verifiers() external view returns (address) {
+        return VERIFIERS;
     }
 
     function _session(uint256 id) internal view returns (Session storage s) {
@@ -119,6 +126,8 @@ abstract contract SessionMachine is IDataMarket {
         }
         if (phase == Phase.Delivered) {
             units = _fix(id, s, 1);
+            // certificate zk: challenges are hashes of what was committed, no beacon is wanted
+            if (s.terms.proofKey != 0) return units + _enter(id, s, Phase.Valid, block.number);
             s.closing = uint32(when);
             return units + _enter(id, s, Phase.Query, block.number);
         }

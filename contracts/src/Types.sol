@@ -23,7 +23,7 @@ struct Account {
 
 /// @dev One session. Fields that change together share a word: a commitment writes two words and the word of its root.
 struct Session {
-    IDataMarket.Params terms; // 7 words, never written after creation
+    IDataMarket.Params terms; // 8 words, never written after creation
     // word: fixed at creation, or when a window begins
     address owner;
     uint32 created;

@@ -15,7 +15,7 @@ _FIELDS = {
     "min_accepted": "minAccepted", "register_blocks": "registerBlocks", "upload_blocks": "uploadBlocks",
     "settle_blocks": "settleBlocks", "mode": "mode", "frac_bits": "fracBits", "committee": "committee",
     "threshold": "threshold", "rule": "rule", "public_sums": "publicSums", "payout": "payout",
-    "score_cap": "scoreCap",
+    "score_cap": "scoreCap", "proof_key": "proofKey",
 }  # fmt: skip
 
 

@@ -24,12 +24,19 @@ if TYPE_CHECKING:
     from omninode.chain.wallet import Wallet
 
 
+_SINGLE = ("market", "registry", "verifiers")
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where the contracts are. block: the first that holds any of them. gas: used, by contract."""
+    """Where the contracts are. verifiers: factory of the keys of proofs.
+
+    block: the first that holds any of them. gas: used, by contract.
+    """
 
     market: bytes
     registry: bytes
+    verifiers: bytes
     libraries: dict[str, bytes]
     chain_id: int
     block: int
@@ -38,7 +45,7 @@ class Deployment:
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
         plain = asdict(self)
-        plain |= {name: checksum_address(plain[name]) for name in ("market", "registry")}
+        plain |= {name: checksum_address(plain[name]) for name in _SINGLE}
         plain["libraries"] = {name: checksum_address(address) for name, address in self.libraries.items()}
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_text(json.dumps(plain, indent=2) + "\n")
@@ -49,7 +56,7 @@ class Deployment:
         """Read it. ChainError says which file and what is wrong with it."""
         try:
             plain = json.loads(path.read_text())
-            plain |= {name: parse_address(plain[name]) for name in ("market", "registry")}
+            plain |= {name: parse_address(plain[name]) for name in _SINGLE}
             plain["libraries"] = {name: parse_address(text) for name, text in plain["libraries"].items()}
             return cls(**plain)
         except OSError as error:
@@ -59,7 +66,7 @@ class Deployment:
 
 
 async def deploy(client: ChainClient, wallet: Wallet, *, min_stake: int, exit_delay: int) -> Deployment:
-    """Deploy libraries, registry and market from ``wallet`` and tie them together. Raises ChainError.
+    """Deploy libraries, registry, factory and market from ``wallet`` and tie them together. Raises ChainError.
 
     min_stake: wei per prover. exit_delay: blocks between asking to leave and being paid.
     """
@@ -96,11 +103,13 @@ async def _deploy(client: ChainClient, queue: TxQueue, min_stake: int, exit_dela
         for library in loader.LIBRARIES:
             nursery.start_soon(create, library)
         nursery.start_soon(create, "ProverRegistry", min_stake, exit_delay)
+        nursery.start_soon(create, "ZkVerifiers")
     registry = receipts["ProverRegistry"].contract
-    await create("DataMarket", registry)
+    verifiers = receipts["ZkVerifiers"].contract
+    await create("DataMarket", registry, verifiers)
     market = receipts["DataMarket"].contract
     tie = Interface(loader.load("ProverRegistry").abi).function("setMarket").call_data((market,))
     receipts["setMarket"] = await queue.submit(registry, tie, fn="setMarket")
     libraries = {lib: receipts[lib].contract for lib in loader.LIBRARIES}
     first, gas = min(r.block for r in receipts.values()), {name: r.gas_used for name, r in receipts.items()}
-    return Deployment(market, registry, libraries, await client.chain_id(), first, gas)
+    return Deployment(market, registry, verifiers, libraries, await client.chain_id(), first, gas)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 # Whoever acts last in a phase also closes it: the estimate of a moment ago may be that of the cheap path.
 MIN_GAS = 900_000
-MIN_GAS_OF = {"poke": 2_500_000, "postGroups": 2_000_000, "postBatch": 3_000_000, "attest": 2_000_000}
+MIN_GAS_OF = {
+    "poke": 2_500_000, "postGroups": 2_000_000, "postBatch": 3_000_000, "postProof": 4_000_000, "attest": 2_000_000,
+}  # fmt: skip
 
 
 @cache
@@ -244,6 +246,7 @@ _PLAIN: dict[str, Callable[[Head, dict[str, Any]], ev.ChainEvent]] = {
     "UploadCommitted": lambda h, a: ev.UploadCommitted(*h, a["index"], a["root"]),
     "ReferenceCommitted": lambda h, a: ev.ReferenceCommitted(*h, a["root"]),
     "Scored": lambda h, a: ev.Scored(*h, a["values"]),
+    "Proved": lambda h, a: ev.Proved(*h, (a["aggX"], a["aggY"]), a["valuesHash"]),
     "BatchFinal": lambda h, a: ev.BatchFinal(*h, a["batchHash"], a["passed"], a["selected"], a["accepted"]),
     "Attested": lambda h, a: ev.Attested(*h, a["provers"], a["dataOwners"]),
     "SessionAborted": lambda h, a: ev.SessionAborted(*h, a["reason"]),

@@ -9,7 +9,8 @@ from protocols.gram.projections import WIDEST_WINDOW, WRAP_ALPHA_DEN, WRAP_ALPHA
 from protocols.pine import params as pine
 from protocols.selection.rules import MAX_GROUPS, corrupted
 from protocols.selection.scores import INT128
-from protocols.sessions.params import MOST_VERIFIED, Mode, Payout, Rule, SessionParams
+from protocols.sessions.params import MOST_PROVED, MOST_VERIFIED, Mode, Payout, Rule, SessionParams
+from protocols.zk.params import LARGEST_SIZE
 
 MOST_OWNERS = 256
 MOST_COMPARED = 64
@@ -23,6 +24,8 @@ LEAST_ACCEPTED = 3
 LEAST_WINDOWS = (3, 10, 10)
 """Blocks of register, upload, settle."""
 MOST_FRAC_BITS = 40
+LARGEST_PROVED = LARGEST_SIZE // 2 - 1
+"""The largest bound that certificate ``zk`` can prove: its table has a row for each value, of either sign."""
 
 
 def largest_bound(dimension: int, group_size: int, groups: int) -> int:
@@ -60,9 +63,12 @@ def _within(name: str, value: int, least: int, most: int) -> None:
 def _check_sizes(p: SessionParams) -> None:
     if p.mode not in (Mode.GROUPED, Mode.VERIFIED):
         raise ValueError(f"mode {p.mode} is not known")
+    if p.zk and p.mode != Mode.VERIFIED:
+        raise ValueError("certificate zk proves single updates: it goes with mode verified only")
     if p.mode == Mode.VERIFIED:
+        most = MOST_PROVED if p.zk else MOST_COMPARED if _compares(p.rule) else MOST_VERIFIED
         _within("group_size", p.group_size, 1, 1)
-        _within("data_owners", p.groups, LEAST_ACCEPTED, MOST_COMPARED if _compares(p.rule) else MOST_VERIFIED)
+        _within("data_owners", p.groups, LEAST_ACCEPTED, most)
     else:
         _within("group_size", p.group_size, 2, MOST_GROUP_SIZE)
         _within("groups", p.groups, 1, min(MAX_GROUPS, MOST_OWNERS // p.group_size))
@@ -104,6 +110,10 @@ def _check_payout(p: SessionParams) -> None:
         return
     if p.mode == Mode.GROUPED:
         raise ValueError("payout by contribution scores single updates: it goes with mode verified only")
+    if p.zk and _compares(p.rule):
+        raise ValueError(
+            "under certificate zk a rule on distances proves no scores: pay equally, or choose rule trust or none"
+        )
     _within("score_cap", p.score_cap, 1, INT128 - 1)
 
 
@@ -119,7 +129,7 @@ def _check_field(p: SessionParams) -> None:
     if p.mode == Mode.VERIFIED:
         if p.public_sums:
             raise ValueError("public_sums goes with mode grouped only: here no sum but the output is opened")
-        most = pine.largest_bound(p.dimension)
+        most = LARGEST_PROVED if p.zk else pine.largest_bound(p.dimension)
         if not 1 <= p.bound <= most:
             raise ValueError(
                 f"bound is {p.bound} in units of 2^-{p.frac_bits}; the largest that can be proved with "

@@ -13,6 +13,7 @@ from contracts import loader
 from omninode.chain.devchain import DevChain
 
 STAKE = 10**18
+NOBODY = "0x" + "00" * 20
 
 
 def connect(chain: DevChain) -> Web3:
@@ -45,11 +46,11 @@ def deploy(w3: Web3, name: str, *args: object, libraries: dict[str, str] | None 
     return w3.eth.contract(receipt["contractAddress"], abi=artifact.abi)
 
 
-def deploy_market(w3: Web3, *, provers: int = 5, exit_delay: int = 100) -> Any:
-    """A market with registered provers that have wallets of their own."""
+def deploy_market(w3: Web3, *, provers: int = 5, exit_delay: int = 100, verifiers: str | None = None) -> Any:
+    """A market with registered provers that have wallets of their own. verifiers: factory of keys, else none."""
     libraries = {name: deploy(w3, name).address for name in loader.LIBRARIES}
     registry = deploy(w3, "ProverRegistry", STAKE, exit_delay)
-    market = deploy(w3, "DataMarket", registry.address, libraries=libraries)
+    market = deploy(w3, "DataMarket", registry.address, verifiers or NOBODY, libraries=libraries)
     registry.functions.setMarket(market.address).transact({"from": w3.eth.accounts[0]})
     for number in range(provers):
         who = funded(w3, bytes(19) + bytes([0x80 + number]))

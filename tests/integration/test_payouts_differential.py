@@ -60,7 +60,7 @@ class Judge:
         terms = (
             b"\1" * 32, b"\2" * 32, bytes(32), reward, 0, 0, cap, 0, 65536, 100, 1, OWNERS, 2500,
             4 if rule == Rule.M_KRUM else 0, 3, 15, 20, 25, Mode.VERIFIED, 16, COMMITTEE, 1, rule, Payout.CONTRIBUTION,
-            False,
+            False, bytes(32),
         )  # fmt: skip
         self.act(owner, call.createSession(terms), reward)
         session = int(call.sessionCount().call())
@@ -122,7 +122,7 @@ def judge(chain: DevChain) -> Judge:
     rpc(w3, "anvil_setBalance", w3.eth.accounts[0], hex(1 << 100))
     libraries = {name: _deploy(w3, name).address for name in loader.LIBRARIES}
     registry = _deploy(w3, "ProverRegistry", ETHER, 100)
-    result = Judge(w3, _deploy(w3, "DataMarket", registry.address, libraries=libraries), {})
+    result = Judge(w3, _deploy(w3, "DataMarket", registry.address, "0x" + "00" * 20, libraries=libraries), {})
     result.act(w3.eth.accounts[0], registry.functions.setMarket(result.market.address))
     for number in range(COMMITTEE):
         wallet = Wallet(bytes([0x10 + number]) * 32)

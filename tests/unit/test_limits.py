@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from protocols.fields.goldilocks import P
 from protocols.gram.projections import fits
 from protocols.pine import params as pine
-from protocols.sessions.limits import MOST_DIMENSION, check_params, largest_bound
+from protocols.sessions.limits import LARGEST_PROVED, MOST_DIMENSION, check_params, largest_bound
 from protocols.sessions.params import Mode, Payout, Rule, SessionParams
+from protocols.zk import params as zk
 from tests.simulation.session import small_params
 
 
@@ -92,6 +93,40 @@ def test_usual_verified_sessions_pass() -> None:
 def test_what_a_verified_session_must_obey(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         check_params(verified(**changes))
+
+
+def proved(**changes: object) -> SessionParams:
+    """A session of certificate zk that is fine."""
+    return verified(**{"proof_key": b"\1" * 32, **changes})
+
+
+def test_usual_sessions_of_certificate_zk_pass() -> None:
+    check_params(proved())
+    check_params(proved(groups=64, payout=Payout.CONTRIBUTION, score_cap=1 << 40))
+    check_params(proved(rule=Rule.M_KRUM, mu_bps=2500, m_krum=3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"groups": 65}, "data_owners is 65; it must be between 3 and 64"),
+        ({"mode": Mode.GROUPED, "rule": Rule.NONE}, "certificate zk proves single updates"),
+        ({"rule": Rule.OUTLIER, "payout": Payout.CONTRIBUTION, "score_cap": 9}, "proves no scores: pay equally"),
+        ({"bound": LARGEST_PROVED + 1}, "the largest that can be proved with d = 1000 is 8388607"),
+    ],
+    ids=str,
+)
+def test_what_certificate_zk_does_not_take(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        check_params(proved(**changes))
+
+
+@given(d=st.integers(1, MOST_DIMENSION), bound=st.integers(1, LARGEST_PROVED))
+def test_what_certificate_zk_takes_has_sizes(d: int, bound: int) -> None:
+    check_params(proved(dimension=d, bound=bound))
+    assert zk.norm_bits(bound) <= min(127, zk.choose(d, bound).size)
+    with pytest.raises(ValueError, match="no proof"):
+        zk.choose(d, LARGEST_PROVED + 1)
 
 
 @given(d=st.integers(1, MOST_DIMENSION))

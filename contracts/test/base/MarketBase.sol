@@ -18,13 +18,14 @@ abstract contract MarketBase is Test {
 
     IDataMarket internal market;
     IProverRegistry internal registry;
+    address internal verifiers; // of keys; none unless a test makes them first
     address internal model = address(0xACE); // owns the sessions
     uint256 internal height = 100;
     mapping(address => uint256) internal keyOf;
 
     function setUp() public virtual {
         registry = IProverRegistry(vm.deployCode("ProverRegistry.sol:ProverRegistry", abi.encode(STAKE, EXIT_DELAY)));
-        market = IDataMarket(vm.deployCode("DataMarket.sol:DataMarket", abi.encode(registry)));
+        market = IDataMarket(vm.deployCode("DataMarket.sol:DataMarket", abi.encode(registry, verifiers)));
         registry.setMarket(address(market));
         vm.deal(model, 1e9 ether);
         vm.fee(1 gwei);
