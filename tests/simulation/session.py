@@ -15,6 +15,7 @@ from protocols.sessions.params import REFERENCE, Bitmap, Mode, Payout, Phase, Ru
 from protocols.sessions.prover import ProverMachine
 from protocols.sessions.shelf import MemoryShelf
 from protocols.wire.context import Context, tagged_hash
+from tests.simulation import proofs
 from tests.simulation.market import FakeMarket
 from tests.simulation.network import Network
 from tests.simulation.node import Machine, Node
@@ -22,11 +23,13 @@ from tests.simulation.verified_market import VerifiedMarket
 from tests.simulation.wallets import Wallets, enc_public
 
 ENDS = (Phase.FINISHED, Phase.ABORTED)
+SMALL_BOUND = 31
+"""B of sessions with certificate zk: coordinates of 6 bits, a table of 64."""
 
 
-def small_params(**changes: object) -> SessionParams:
+def small_params(*, zk: bool = False, **changes: object) -> SessionParams:
     """A session of 2 groups of 3 (mode verified: 6 data owners), d = 40, five provers, rule none; windows as in the
-    demo.
+    demo. zk: certificate zk, with vectors of 64 rows.
     """
     numbers: dict[str, object] = {
         "doc_digest": bytes(32), "owner": b"", "owner_peer": bytes(32), "mode": Mode.GROUPED, "dimension": 40,
@@ -37,9 +40,12 @@ def small_params(**changes: object) -> SessionParams:
     }  # fmt: skip
     if changes.get("mode") == Mode.VERIFIED:
         numbers |= {"group_size": 1, "groups": 6}
+    if zk:
+        numbers["bound"] = SMALL_BOUND
     if changes.get("payout") == Payout.CONTRIBUTION:
-        numbers["score_cap"] = 5000**2
-    return SessionParams(**{**numbers, **changes})  # type: ignore[arg-type]
+        numbers["score_cap"] = int(numbers["bound"]) ** 2  # type: ignore[call-overload]
+    params = SessionParams(**{**numbers, **changes})  # type: ignore[arg-type]
+    return proofs.proved(params) if zk else params
 
 
 class Session:
@@ -89,15 +95,15 @@ class Session:
     def _prover(self, identity: Identity, i: int) -> Callable[[], Machine]:
         secret = self._secret("prover", i)
         if self.params.mode == Mode.VERIFIED:
-            return lambda: machines.prover(self.params, self.context, identity, secret, MemoryShelf())
+            return lambda: machines.prover(self.params, self.context, identity, secret, MemoryShelf(), proofs.key_of)
         return lambda: ProverMachine(self.context, identity, secret)
 
     def _data_owner(self, identity: Identity, i: int) -> Callable[[], Machine]:
         seed, peer = self._secret("data owner", i), self._secret("peer", i)
-        return lambda: machines.data_owner(self.params, self.context, identity, seed, peer_key=peer)
+        return lambda: machines.data_owner(self.params, self.context, identity, seed, peer_key=peer, keys=proofs.key_of)
 
     def _owner(self, identity: Identity) -> Callable[[], Machine]:
-        return lambda: machines.owner(self.params, self.context, identity, self._secret("owner", 0))
+        return lambda: machines.owner(self.params, self.context, identity, self._secret("owner", 0), proofs.key_of)
 
     def honest_update(self, i: int) -> npt.NDArray[np.int64]:
         """Random, as long as the bound allows. Mode verified: at 60 degrees to each other, more or less."""
@@ -200,3 +206,8 @@ class Session:
 def verified(seed: int, **changes: object) -> Session:
     """A session of mode verified."""
     return Session(seed, mode=Mode.VERIFIED, **changes)  # type: ignore[arg-type]
+
+
+def proved(seed: int, **changes: object) -> Session:
+    """A session of mode verified with certificate zk."""
+    return Session(seed, mode=Mode.VERIFIED, zk=True, **changes)  # type: ignore[arg-type]
