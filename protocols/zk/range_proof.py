@@ -64,8 +64,8 @@ def prove(
         raise ValueError("a seed, a session's hash and a digest of 32 bytes and six blinders are needed")
     if not 0 <= address < ADDRESSES:
         raise ValueError("an address has 160 bits")
-    if key.norms and bound_squared is None:
-        raise ValueError("the key proves norms: a bound is needed")
+    if key.norm_bits is not None:
+        _check_bound(bound_squared, key.norm_bits)
     integer.check_values(key.params, values)
     c = commit_values(key, values, blinders)
     claim = Claim(key, sess, address, values, blinders, c, dg, bound_squared or 0)
@@ -76,6 +76,13 @@ def prove(
         except Collision:
             continue
     raise AssertionError("unreachable")
+
+
+def _check_bound(bound_squared: int | None, bits: int) -> None:
+    if bound_squared is None:
+        raise ValueError("the key proves norms: a bound is needed")
+    if not 0 <= bound_squared < 1 << bits:
+        raise ValueError(f"the key proves squared norms of {bits} bits")
 
 
 def commit_values(key: Key, values: Integers, blinders: Vector) -> Point:
