@@ -19,7 +19,7 @@ from protocols.sessions.zk_keys import Keys
 from protocols.sessions.zk_upload import session_key, uploads
 from protocols.wire.context import Context
 from protocols.wire.messages import OutputShare
-from protocols.zk.decode import decode_scalars, lagrange
+from protocols.zk.decode import combine_points, decode_scalars, lagrange
 from protocols.zk.key import Key
 from protocols.zk.params import NB_G, choose
 from protocols.zk.sharing import commit
@@ -55,8 +55,7 @@ class ProvedSum:
         return None
 
     def _fits(self, nodes: tuple[int, ...]) -> bool:
-        points = np.concatenate([self._points[x] for x in nodes])
-        total = g1.total(g1.multiply(points, fr.vector(lagrange(nodes, 0))))
+        total = combine_points(lagrange(nodes, 0), [self._points[x] for x in nodes])
         return g1.to_integers(total)[0] == self._commitment
 
 
