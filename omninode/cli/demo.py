@@ -15,6 +15,12 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     mode: Annotated[str, typer.Option(help="verified or grouped.")] = "verified",
+    certificate: Annotated[
+        str, typer.Option(help="Mode verified: attested, or zk: the contract checks a proof of every batch.")
+    ] = "attested",
+    rule: Annotated[
+        str, typer.Option(help="trust, none, outlier or multi-krum; auto: what is usual in the mode.")
+    ] = "auto",
     hostile: Annotated[bool, typer.Option("--hostile", help="Three attackers in session 3.")] = False,
     attack: Annotated[
         str,
@@ -41,7 +47,8 @@ def demo(
         typer.echo(listing())
         return
     options = DemoOptions(
-        mode=mode, hostile=hostile, attack=attack, data=data, seed=seed, sessions=sessions, owners=owners,
-        provers=provers, group_size=group_size, block_time=block_time, out=out, as_json=as_json,
+        mode=mode, certificate=certificate, rule=rule, hostile=hostile, attack=attack, data=data, seed=seed,
+        sessions=sessions, owners=owners, provers=provers, group_size=group_size, block_time=block_time, out=out,
+        as_json=as_json,
     )  # fmt: skip
     raise typer.Exit(main(options))

@@ -11,6 +11,7 @@ from omninode.demo.record import SessionRecord
 from omninode.roles.outcome import owners_in
 from protocols.sessions import events as ev
 from protocols.sessions.params import REFERENCE, Beacon, Bitmap, Phase
+from protocols.zk.params import Statement, choose
 
 
 class Narrator:
@@ -56,10 +57,14 @@ class Narrator:
 def _created(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
     p = r.view.p
     who = f"{p.groups} data owners" if r.verified else f"{p.groups} groups of {p.group_size}"
-    return (
+    text = (
         f"[bold]created[/]: {p.reward / 1e18:g} ether reward in escrow for {who}, "
         f"{p.dimension:,} parameters, norm bound {p.bound / 2**p.frac_bits:.2f}"
     )
+    if not p.zk:
+        return text
+    size = choose(p.dimension, p.bound)
+    return text + f", certificate zk: {size.bits} bits a coordinate ({p.frac_bits} fractional), {size.size:,} rows"
 
 
 def _committee(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
@@ -90,6 +95,9 @@ def _set(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str | None:
 
 def _verified_set(r: SessionRecord, kind: Bitmap, count: int, total: int) -> str:
     also = " and the owner's reference" if r.view.in_set(kind, REFERENCE) else ""
+    if r.zk and kind == Bitmap.VALID:
+        claim = "range and norm" if r.view.p.statement != Statement.GRAM else "range"
+        return f"proofs of {claim} of {count} of {total} data owners{also} hold, and shares fit their commitments"
     return {
         Bitmap.BUNDLES: f"{total} data owners registered",
         Bitmap.DELIVERED: f"updates of {count} data owners{also} shared to the provers: they may go offline",
@@ -106,6 +114,18 @@ def _batch(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
     refused = len(r.view.groups) - event.selected.bit_count()
     tail = f", {refused} left out" if refused else ""
     return f"batch final: {event.selected.bit_count()} groups, {event.accepted.bit_count()} updates accepted{tail}"
+
+
+def _proved(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
+    proof = r.proof()
+    assert proof is not None
+    count = proof["data_owners"]
+    what = {
+        "gram": f"all {count * (count + 1) // 2} inner products of {count} updates, and so their norms",
+        "score": f"the scores of {count} updates, and all norms within the bound",
+        "none": f"the norms of {count} updates within the bound",
+    }[proof["statement"]]
+    return f"[green]the contract itself has verified the proof[/]: {what}; the sum is committed to"
 
 
 def _attested(n: Narrator, r: SessionRecord, event: ev.ChainEvent) -> str:
@@ -137,6 +157,7 @@ _TELLERS: dict[type[ev.ChainEvent], Callable[[Narrator, SessionRecord, ev.ChainE
     ev.GroupsDrawn: _groups,
     ev.SetFixed: _set,
     ev.BeaconSet: _beacon,
+    ev.Proved: _proved,
     ev.BatchFinal: _batch,
     ev.Attested: _attested,
     ev.PhaseChanged: _phase,

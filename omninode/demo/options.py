@@ -9,7 +9,11 @@ from omninode.errors import UsageError
 
 ETHER = 10**18
 MODES = ("verified", "grouped")
-LEAST_VERIFIED, MOST_VERIFIED = 4, 255
+CERTIFICATES = ("attested", "zk")
+RULES = ("auto", "none", "trust", "outlier", "multi-krum")
+LEAST_VERIFIED, MOST_VERIFIED, MOST_PROVED = 4, 255, 64
+PROOF_BLOCKS = 40
+"""Of the windows for uploads and for checks with certificate zk: proofs of all nodes are made on one machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +21,14 @@ class DemoOptions:
     """A local market: one model owner, ``owners`` data owners, ``provers`` provers, ``sessions`` sessions.
 
     data: folder with MNIST IDX files, or None for the bundled digits.  rule: "auto" takes what is usual in the mode.
-    Mode verified: attack (what ``catalogue.chosen`` understands), payout, and score_cap (share of B^2).  Mode grouped:
-    group_size.  mu_bps: fraction of groups taken for corrupted.  hostile: three attackers in session 3.
+    Mode verified: certificate, attack (what ``catalogue.chosen`` understands), payout, and score_cap (share of B^2).
+    Mode grouped: group_size.  mu_bps: fraction of groups taken for corrupted.  hostile: three attackers in session 3;
+    with certificate zk one session of data owners' attacks and one for each attack of a prover.
     register/upload/settle_blocks: the three windows.  Money in wei.
     """
 
     mode: str = "verified"
+    certificate: str = "attested"
     hostile: bool = False
     attack: str = ""
     data: Path | None = None
@@ -49,6 +55,14 @@ class DemoOptions:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UsageError(f"unknown mode {self.mode!r}", "choose --mode verified or --mode grouped")
+        if self.certificate not in CERTIFICATES:
+            raise UsageError(
+                f"unknown certificate {self.certificate!r}", "choose --certificate attested or --certificate zk"
+            )
+        if self.rule not in RULES:
+            raise UsageError(f"unknown rule {self.rule!r}", "choose one of " + ", ".join(RULES))
+        if self.zk and self.mode != "verified":
+            raise UsageError("certificate zk goes with mode verified only", "leave out --mode grouped")
         if self.mode == "verified":
             self._check_verified()
         elif self.attack:
@@ -69,6 +83,35 @@ class DemoOptions:
                 f"{self.owners} data owners are too {'few' if self.owners < LEAST_VERIFIED else 'many'}",
                 f"choose --owners between {LEAST_VERIFIED} and {MOST_VERIFIED}",
             )
+        if self.zk and self.owners > MOST_PROVED:
+            raise UsageError(
+                f"certificate zk proves at most {MOST_PROVED} data owners in one transaction, not {self.owners}",
+                f"use --owners {MOST_PROVED} or fewer",
+            )
+        if self.zk and self.attack:
+            raise UsageError(
+                "--attack plays with certificate attested", "use --certificate zk --hostile for attacks on proofs"
+            )
+
+    @property
+    def zk(self) -> bool:
+        """Whether the contract itself checks a proof of every batch."""
+        return self.certificate == "zk"
+
+    @property
+    def pay(self) -> str:
+        """How the reward is split: rules on distances give no scores to pay by under certificate zk."""
+        return "equal" if self.zk and self.rule not in ("auto", "none", "trust") else self.payout
+
+    @property
+    def windows(self) -> dict[str, int]:
+        """The three windows in blocks."""
+        least = PROOF_BLOCKS if self.zk else 0
+        return {
+            "register_blocks": self.register_blocks,
+            "upload_blocks": max(least, self.upload_blocks),
+            "settle_blocks": max(least, self.settle_blocks),
+        }
 
     @property
     def groups(self) -> int:

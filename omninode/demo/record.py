@@ -9,8 +9,9 @@ from typing import Any
 from omninode.roles import outcome
 from omninode.roles.outcome import hexed
 from protocols.sessions.events import ChainEvent, PhaseChanged
-from protocols.sessions.params import Mode, Phase
+from protocols.sessions.params import Bitmap, Mode, Phase
 from protocols.sessions.view import SessionView
+from protocols.zk.params import Statement, choose
 
 # Phases as a reader of the papers knows them.
 PHASE_NAMES = {
@@ -28,6 +29,7 @@ PHASE_NAMES = {
     Phase.OUTPUT: "open the sum",
 }
 VERIFIED_NAMES = {**PHASE_NAMES, Phase.QUERY: "proofs", Phase.VALID: "proofs", Phase.BATCH: "batch"}
+PROVED_NAMES = {**PHASE_NAMES, Phase.VALID: "records + shares", Phase.BATCH: "prove + verify"}
 
 
 @dataclass
@@ -51,7 +53,7 @@ class SessionRecord:
         before = self.view.phase
         self.view.apply(event)
         if isinstance(event, PhaseChanged):
-            names = VERIFIED_NAMES if self.verified else PHASE_NAMES
+            names = (PROVED_NAMES if self.zk else VERIFIED_NAMES) if self.verified else PHASE_NAMES
             if before in names:
                 self.seconds[names[before]] += now - self._since
             self._since = now
@@ -60,6 +62,27 @@ class SessionRecord:
     def verified(self) -> bool:
         """Whether every update stands alone."""
         return self.view.params is not None and self.view.p.mode == Mode.VERIFIED
+
+    @property
+    def zk(self) -> bool:
+        """Whether the contract itself checks a proof of the batch."""
+        return self.view.params is not None and self.view.p.zk
+
+    def proof(self) -> dict[str, Any] | None:
+        """Certificate zk: what the contract has checked, and its gas; None before or without that."""
+        view = self.view
+        if view.proved is None:
+            return None
+        reference = outcome.reference_counts(view)
+        statement = view.p.statement if reference or view.p.statement == Statement.GRAM else Statement.NONE
+        return {
+            "statement": statement.name.lower(),
+            "data_owners": outcome.owners_in(view.sets[Bitmap.VALID]),
+            "rows": choose(view.p.dimension, view.p.bound).size,
+            "aggregate": [hex(c) for c in view.proved.aggregate],
+            "values_hash": hexed(view.proved.values_hash),
+            "gas": self.gas.get("postProof", 0),
+        }
 
     @property
     def ended(self) -> bool:
@@ -80,6 +103,8 @@ class SessionRecord:
             "aborted": view.aborted,
             "accuracy": self.accuracy,
             "mode": view.p.mode.name.lower(),
+            "certificate": "zk" if view.p.zk else "attested",
+            "proof": self.proof(),
             **({"data_owners": outcome.data_owners(view)} if self.verified else {"groups": self.groups()}),
             "paid": paid,
             "escrow": self.escrow,

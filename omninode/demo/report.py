@@ -153,6 +153,23 @@ def phase_table(records: Sequence[SessionRecord]) -> Table:
     return table
 
 
+def proof_table(records: Sequence[SessionRecord]) -> Table:
+    """Certificate zk: what the contract verified in each session, for how much gas, and how long provers took."""
+    table = Table(title="Proofs that the contract itself has verified", title_justify="left")
+    for column in ("session", "statement", "data owners", "rows", "gas", "gas each", "seconds to prove"):
+        table.add_column(column, justify="left" if column == "statement" else "right")
+    for record in records:
+        proof = record.proof()
+        if proof is None:
+            table.add_row(str(record.session), "none")
+            continue
+        count, gas = proof["data_owners"], proof["gas"]
+        seconds = f"{record.seconds.get('prove + verify', 0.0):.1f}"
+        cells = [str(count), f"{proof['rows']:,}", f"{gas:,}", f"{gas // max(count, 1):,}", seconds]
+        table.add_row(str(record.session), proof["statement"], *cells)
+    return table
+
+
 def fault_table(faults: Sequence[Fault]) -> Table:
     """The attacks of the hostile run."""
     table = Table(title="Attacks in session 3", title_justify="left")
@@ -175,6 +192,8 @@ def print_report(
     """All tables, the most important last: that is where the eye rests."""
     for table in (gas_table(records), phase_table(records), prover_table(records, names), people_table(records, names)):
         console.print(table)
+    if any(record.zk for record in records):
+        console.print(proof_table(records))
     if faults:
         console.print(fault_table(faults))
     console.print(accuracy_table(owner_alone, pooled, records))

@@ -49,8 +49,7 @@ def build(options: DemoOptions) -> Stage:
     session = {
         "mode": options.mode, "seed": options.seed,
         "reward": options.reward, "prover_fee": options.prover_fee, "deposit": options.deposit,
-        "rule": options.rule, "mu": options.mu_bps / 10_000, "register_blocks": options.register_blocks,
-        "upload_blocks": options.upload_blocks, "settle_blocks": options.settle_blocks,
+        "rule": options.rule, "mu": options.mu_bps / 10_000, **options.windows,
     }  # fmt: skip
     session |= _verified_terms(options) if verified else {"groups": options.groups, "group_size": options.group_size}
     module = HOSTILE_MODULE if options.hostile else "omninode"
@@ -60,6 +59,6 @@ def build(options: DemoOptions) -> Stage:
 
 def _verified_terms(options: DemoOptions) -> dict[str, Any]:
     return {
-        "data_owners": options.owners, "payout": options.payout, "score_cap": options.score_cap,
-        "root_images": ROOT_SAMPLES,
+        "data_owners": options.owners, "certificate": options.certificate, "payout": options.pay,
+        "score_cap": options.score_cap, "root_images": ROOT_SAMPLES,
     }  # fmt: skip

@@ -16,7 +16,8 @@ _CLASSES: dict[str, type[Any]] = {
     for cls in (
         ev.SessionCreated, ev.PhaseChanged, ev.BeaconSet, ev.CommitteeDrawn, ev.Registered, ev.GroupsDrawn,
         ev.ShareRootCommitted, ev.BitmapPosted, ev.OpeningsPosted, ev.SetFixed, ev.UploadCommitted,
-        ev.ReferenceCommitted, ev.Scored, ev.BatchFinal, ev.Attested, ev.SessionAborted, SessionParams, ev.ProverInfo,
+        ev.ReferenceCommitted, ev.Scored, ev.Proved, ev.BatchFinal, ev.Attested, ev.SessionAborted, SessionParams,
+        ev.ProverInfo,
     )
 }  # fmt: skip
 _HINTS = {name: get_type_hints(cls) for name, cls in _CLASSES.items()}

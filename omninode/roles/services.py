@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
+from omninode.roles.keyring import Keyring, NoKeys
 from protocols.sessions.identity import Identity
-from protocols.sessions.zk_keys import no_keys
 from protocols.wire.context import Context
 
 if TYPE_CHECKING:
@@ -27,39 +27,6 @@ if TYPE_CHECKING:
     from omninode.roles.directory import Directory
     from omninode.store.blobs import FileBlobStore
     from omninode.store.db import Store
-    from protocols.sessions.params import SessionParams
-    from protocols.zk.key import Key
-
-
-class Keyring(Protocol):
-    """Keys of certificate ``zk``; ``omninode.srs`` has the real one. Nothing is read before the first question.
-
-    Both raise LocalProtocolError, with what to do, where this node has no reference string or one too short.
-    """
-
-    @property
-    def configured(self) -> bool:
-        """Whether there is a reference string to make keys of."""
-        ...
-
-    def __call__(self, params: SessionParams) -> Key:
-        """The key of a session. LocalProtocolError also if it is not the one of ``params.proof_key``."""
-        ...
-
-    def make(self, params: SessionParams) -> Key:
-        """The key that a session of these numbers will have; params.proof_key is not looked at."""
-        ...
-
-
-class NoKeys:
-    """The keyring of a node without a reference string."""
-
-    configured = False
-
-    def __call__(self, params: SessionParams) -> Key:
-        return no_keys(params)
-
-    make = __call__
 
 
 @dataclass
@@ -83,7 +50,7 @@ class Services:
     net: Network
     directory: Directory
     trainer: Trainer
-    keys: Keyring = field(default_factory=lambda: NoKeys())
+    keys: Keyring = field(default_factory=NoKeys)
     new_seed: Callable[[], bytes] = field(default=lambda: secrets.token_bytes(32))
     compute: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(2))
 

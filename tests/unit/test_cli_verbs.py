@@ -352,12 +352,30 @@ def test_demo_options_reach_the_demo(run: Run, monkeypatch: pytest.MonkeyPatch, 
         ("--mode grouped --owners 13", "multiple of 3"),
         ("--provers 5 --mode grouped --owners 9", "12 or more"),
         ("--mode grouped --hostile --sessions 3", "--sessions 4 or more"),
+        ("--certificate notarised", "choose --certificate attested or --certificate zk"),
+        ("--rule majority", "choose one of auto, none, trust"),
+        ("--certificate zk --mode grouped", "certificate zk goes with mode verified only"),
+        ("--certificate zk --owners 65", "--owners 64 or fewer"),
+        ("--certificate zk --attack lie", "--certificate zk --hostile"),
     ],
 )
 def test_demos_that_cannot_be(run: Run, flags: str, words: str) -> None:
     code, _, err = run("demo", *flags.split())
     assert code == Exit.USAGE
     assert words in err
+
+
+def test_a_demo_of_proofs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from omninode import demo
+
+    seen: list[demo.DemoOptions] = []
+    monkeypatch.setattr(demo, "main", lambda options: seen.append(options) or 0)
+    run("demo", "--certificate", "zk")
+    run("demo", "--certificate", "zk", "--rule", "multi-krum")
+    run("demo", "--rule", "multi-krum")
+    assert [options.zk for options in seen] == [True, True, False]
+    assert [options.pay for options in seen] == ["contribution", "equal", "contribution"]
+    assert [options.windows["settle_blocks"] for options in seen] == [40, 40, 25]
 
 
 class Terminal(io.StringIO):
