@@ -24,6 +24,7 @@ from omninode.config_schema import (
     ModelOwner,
     Net,
     Node,
+    Proofs,
     Prover,
     Wallet,
     all_keys,
@@ -53,6 +54,7 @@ class Config:
     model_owner: ModelOwner = field(default_factory=ModelOwner)
     prover: Prover = field(default_factory=Prover)
     learning: Learning = field(default_factory=Learning)
+    proofs: Proofs = field(default_factory=Proofs)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 

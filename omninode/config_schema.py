@@ -149,6 +149,14 @@ class Learning:
 
 
 @dataclass(frozen=True, slots=True)
+class Proofs:
+    """Sessions of certificate zk."""
+
+    string: str = key("", "reference string, of `omninode srs` or .ptau; empty: no such sessions", path=True)
+    threads: int = key(1, "threads of one proof", low=1, high=256)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What happened. No secret is ever written."""
 
@@ -159,7 +167,7 @@ class Log:
 
 SECTIONS: dict[str, type[Any]] = {
     "node": Node, "net": Net, "chain": Chain, "wallet": Wallet, "data": Data, "data_owner": DataOwner,
-    "model_owner": ModelOwner, "prover": Prover, "learning": Learning, "log": Log,
+    "model_owner": ModelOwner, "prover": Prover, "learning": Learning, "proofs": Proofs, "log": Log,
 }  # fmt: skip
 _HINTS = {name: get_type_hints(section) for name, section in SECTIONS.items()}
 

@@ -1,0 +1,86 @@
+"""The keys of sessions of certificate ``zk`` on this node: from its reference string, made when first asked for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+
+from omninode.errors import OmninodeError, RefusedError
+from omninode.srs.bases import basis_of
+from omninode.srs.loading import load_string
+from protocols.bn254.srs import Srs
+from protocols.errors import LocalProtocolError
+from protocols.sessions.params import SessionParams
+from protocols.zk.key import Key, make_key
+from protocols.zk.params import Statement, ZkParams, choose, norm_bits
+
+DEVELOPMENT_CHAIN = 31337
+KEPT = 3
+"""Keys kept in memory: one has 128 bytes per row for its powers and 160 for its polynomials and Lagrange form."""
+
+
+class StringKeys:
+    """Callable as ``protocols.sessions.zk_keys.Keys``. Safe from any thread: one key is made at a time."""
+
+    configured = True
+
+    def __init__(self, path: Path, cache: Path, threads: int = 1, chain_id: int = DEVELOPMENT_CHAIN) -> None:
+        """path: of the reference string. cache: folder for what is made of it. Nothing is read yet.
+
+        chain_id: strings whose secret everybody knows are taken on the development chain only.
+        """
+        self._path, self._cache, self._threads = path, cache, threads
+        self._development = chain_id == DEVELOPMENT_CHAIN
+        self._string: Srs | None = None
+        self._keys: OrderedDict[tuple[ZkParams, int | None], Key] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(self, params: SessionParams) -> Key:
+        """The key of a session, the same object while it is kept. LocalProtocolError, with what to do, if the string is
+        missing, bad, too short, or not the one of ``params.proof_key``.
+        """
+        key = self.make(params)
+        if key.digest != params.proof_key:
+            raise LocalProtocolError(
+                f"the reference string {self._path} gives the key {key.digest.hex()[:16]}.., this session is proved "
+                f"under {params.proof_key.hex()[:16]}..: set [proofs] string to the one that its owner uses"
+            )
+        return key
+
+    def make(self, params: SessionParams) -> Key:
+        """The key that a session of these numbers will have; its proof_key is not looked at. LocalProtocolError."""
+        try:
+            sizes = choose(params.dimension, params.bound)
+        except ValueError as error:
+            raise LocalProtocolError(f"there is no proof for updates of such a size: {error}") from error
+        norms = None if params.statement is Statement.GRAM else norm_bits(params.bound)
+        with self._lock:
+            key = self._keys.pop((sizes, norms), None) or self._made(sizes, norms)
+            self._keys[sizes, norms] = key
+            while len(self._keys) > KEPT:
+                self._keys.popitem(last=False)
+        return key
+
+    def _made(self, sizes: ZkParams, norms: int | None) -> Key:
+        try:
+            if self._string is None or len(self._string.powers) < sizes.powers:
+                self._string = self._load(sizes.powers)
+            basis = basis_of(self._path, self._string, sizes.size, self._cache, self._threads)
+        except OmninodeError as error:
+            raise LocalProtocolError(f"{error.problem}: {error.cure}" if error.cure else error.problem) from error
+        return make_key(sizes, self._string, norms, basis, self._threads)
+
+    def _load(self, powers: int) -> Srs:
+        string = load_string(self._path, powers, self._cache, self._threads)
+        if string.insecure and not self._development:
+            raise RefusedError(
+                f"the reference string {self._path} is {string.id}: everybody can forge proofs under it",
+                "use one that was made in a ceremony; test strings are for the development chain",
+            )
+        return string
+
+
+def make_keys(path: str | Path, cache: Path, threads: int = 1, chain_id: int = DEVELOPMENT_CHAIN) -> StringKeys:
+    """The keys of a node whose configuration names a reference string. Arguments as of ``StringKeys``."""
+    return StringKeys(Path(path), cache, threads, chain_id)
