@@ -176,6 +176,23 @@ class PieceComplaint(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class PublicRequest(Message):
+    """Certificate zk, prover to all provers: I got no upload of data owner ``index``, which delivered; hand me what is
+    public of it. Reply: PublicPart.
+    """
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPart(Message):
+    """Reply: ``public`` of that data owner's Upload; the chain has the digest of the record in it."""
+
+    index: int
+    public: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Unmask(Message):
     """Data owner to the provers: shares that unmask U. kinds: 0 self-mask seed, 1 mask key; never both of one
     dealer.

@@ -43,6 +43,8 @@ SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
         "piece": Blob("piece"), "public": Blob("public"),
     }),
     "piece-complaint": (msg.PieceComplaint, {"index": _UPLOADER}),
+    "public-request": (msg.PublicRequest, {"index": _UPLOADER}),
+    "public-part": (msg.PublicPart, {"index": _UPLOADER, "public": Blob("public")}),
     "unmask": (msg.Unmask, {
         "valid_set": Uint256(), "dealers": Many(_OWNER, "group"), "kinds": Many(Uint(1), "group"),
         "shares": Many(Fixed(40), "group"), "salts": Many(Fixed(32), "group"),

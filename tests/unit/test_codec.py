@@ -44,6 +44,8 @@ SAMPLES: list[msg.Message] = [
     msg.OutputRequest(SENDER),
     msg.OutputShare(SENDER, b"v" * 800, (1, 0)),
     msg.PieceComplaint(SENDER, 11),
+    msg.PublicRequest(SENDER, 11),
+    msg.PublicPart(SENDER, 11, b""),
 ]
 
 
