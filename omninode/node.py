@@ -77,6 +77,7 @@ async def _build(
     from omninode.net.book import PeerBook
     from omninode.net.service import Network
     from omninode.roles.directory import Directory
+    from omninode.roles.keyring import keyring
     from omninode.roles.services import Services
     from omninode.store.blobs import FileBlobStore
     from protocols.secagg.keys import public_of
@@ -109,7 +110,7 @@ async def _build(
         config=config, data_dir=data_dir, log=log, events=events, store=store,
         blobs=blobs, wallet=wallet, enc_secret=enc_secret, enc_public=public_of(enc_secret),
         market=market, registry=market.registry, net=net,
-        directory=directory, trainer=trainer,
+        directory=directory, trainer=trainer, keys=keyring(config.proofs.string, data_dir, config.proofs.threads),
     )  # fmt: skip
 
 

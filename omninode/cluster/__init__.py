@@ -44,7 +44,8 @@ def status(root: Path) -> dict[str, Any]:
     state = _state(root)
     nodes = [{"name": node.name, "pid": node.pid, "folder": str(node.directory)} for node in _nodes(root, state)]
     chain_pid = state["chain_pid"] if _alive(state["chain_pid"]) else None
-    return {"rpc": state["rpc"], "market": state["market"], "chain_pid": chain_pid, "nodes": nodes}
+    said: dict[str, Any] = {key: state[key] for key in ("rpc", "market", "string") if key in state}
+    return {**said, "chain_pid": chain_pid, "nodes": nodes}
 
 
 def down(root: Path) -> dict[str, Any]:

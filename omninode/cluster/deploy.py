@@ -13,6 +13,7 @@ from omninode.chain.client import ChainClient
 from omninode.chain.deployment import Deployment
 from omninode.chain.hashing import checksum_address
 from omninode.cluster.local import EXIT_DELAY_BLOCKS, FUNDS, PROVER_STAKE, LocalCluster, NodePlan
+from omninode.cluster.string import WARNING, make_string
 from omninode.learning import data as local_data
 from omninode.learning.presets import Preset
 from omninode.learning.reference import ROOT_SAMPLES
@@ -80,7 +81,7 @@ def lay_out(
         "upload_blocks": UPLOAD_BLOCKS,
     }  # fmt: skip
     plans = plan(files, DIGITS, owners, provers, session)
-    cluster = LocalCluster(root, plans, attached=False)
+    cluster = LocalCluster(root, plans, attached=False, string=make_string(root, DIGITS.model.parameters))
     addresses = cluster.create_wallets()
     chain = devchain.start_anvil(block_time=block_time, die_with_parent=False, log_file=root / "anvil.log")
     try:
@@ -92,6 +93,7 @@ def lay_out(
         "rpc": chain.url,
         "market": checksum_address(deployment.market),
         "chain_pid": chain.pid,
+        "string": f"{cluster.string}, {WARNING}",
         "nodes": [node.name for node in cluster.nodes],
     }
     return cluster, state

@@ -14,6 +14,7 @@ from omninode.chain.keystore import LIGHT
 from omninode.chain.wallet import Wallet
 from omninode.cluster.processes import NodeProcess, free_ports
 from omninode.net.keys import peer_id_of
+from omninode.roles.keyring import FOLDER
 from omninode.store.keys import load_or_create, public_key
 
 if TYPE_CHECKING:
@@ -47,10 +48,15 @@ def toml_text(sections: dict[str, dict[str, Any]]) -> str:
 
 
 class LocalCluster:
-    """Directories and processes of a local market under ``root``; the chain is the caller's."""
+    """Directories and processes of a local market under ``root``; the chain is the caller's.
 
-    def __init__(self, root: Path, plans: Sequence[NodePlan], *, attached: bool = True) -> None:
-        self.root = root
+    string: the reference string of all nodes, None without certificate ``zk``.
+    """
+
+    def __init__(
+        self, root: Path, plans: Sequence[NodePlan], *, attached: bool = True, string: Path | None = None
+    ) -> None:
+        self.root, self.string = root, string
         self.plans = list(plans)
         self.nodes = [NodeProcess(p.name, root / "nodes" / p.name, p.module, attached) for p in plans]
         self.wallets: dict[str, Wallet] = {}
@@ -96,6 +102,9 @@ class LocalCluster:
                 "learning": {"slots_dir": str(self.root / "slots"), "slots": 2},
                 "log": {"format": "json"},
             }
+            if self.string is not None:
+                sections["proofs"] = {"string": str(self.string)}
+                (directory / FOLDER).symlink_to(self.root / FOLDER)  # checked once for all nodes of this machine
             for section, values in plan.settings.items():
                 sections.setdefault(section, {}).update(values)
             (directory / "config.toml").write_text(toml_text(sections))

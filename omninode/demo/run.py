@@ -6,10 +6,12 @@ import json
 import logging
 import shutil
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import structlog
 import trio
 from rich.console import Console
@@ -22,6 +24,7 @@ from omninode.chain.deployment import Deployment
 from omninode.cluster.deploy import deploy
 from omninode.cluster.local import LocalCluster
 from omninode.cluster.processes import NodeProcess, stop_all
+from omninode.cluster.string import WARNING
 from omninode.demo import report, stage
 from omninode.demo.attacks import Attacks
 from omninode.demo.narrate import Narrator
@@ -68,7 +71,7 @@ async def _play(
 ) -> tuple[dict[str, Any], bool]:
     with trio.fail_after(options.wall_limit_s):
         built = await trio.to_thread.run_sync(act.build, options)
-        cluster = LocalCluster(built.root, built.plans)
+        cluster = LocalCluster(built.root, built.plans, string=built.string)
         log_file = built.root / "anvil.log"
         with devchain.start_anvil(block_time=options.block_time, log_file=log_file) as chain:
             try:
@@ -108,12 +111,14 @@ class Play:
         self.stage, self.cluster, self.chain = built, cluster, chain
         self.pooled = 0.0
         self.pooled_known = trio.Event()
-        self.bytes_before = 0
+        self.memory: dict[str, int] = {}  # bytes, by prover
         self.attacks = Attacks(options, cluster, narrator)
 
     async def run(self) -> tuple[dict[str, Any], bool]:
         say, options = self.narrator.say, self.options
         say(f"[bold]omninode demo[/]: {len(self.cluster.nodes)} nodes, files in {_short(self.stage.root)}")
+        if self.stage.string is not None:
+            say(f"[yellow]{WARNING}[/] ({_short(self.stage.string)}): everybody can forge proofs under it")
         deployment = await self._deploy()
         async with ChainClient(self.chain.url) as client, trio.open_nursery() as nursery:
             market = await open_market(
@@ -187,7 +192,16 @@ class Play:
     async def _keep_watch(self) -> None:
         while True:
             self._require_running()
+            self._look_at_memory()
             await trio.sleep(1)
+
+    def _look_at_memory(self) -> None:
+        """The most that any prover has held so far."""
+        for node in self.cluster.nodes:
+            if node.process is not None and node.name.startswith("prover-"):
+                with suppress(psutil.Error):  # it has just ended
+                    resident = psutil.Process(node.process.pid).memory_info().rss
+                    self.memory[node.name] = max(self.memory.get(node.name, 0), resident)
 
     async def _ask(self, node: NodeProcess, verb: str, **args: Any) -> dict[str, Any] | None:
         """A verb on a node's control socket; None while it does not answer."""
@@ -278,11 +292,14 @@ class Play:
             },
             "sessions": [record.as_json() for record in records],
             "faults": report.fault_json(faults),
+            "prover_mib": {name: size >> 20 for name, size in sorted(self.memory.items())},
             "wall_s": round(wall, 2),
         }
         (root / "result.json").write_text(json.dumps(result, indent=1))
         ok = all(r.view.batch is not None for r in records) and all(fault.ok for fault in faults)
-        self.console.print(f"\n{wall:.0f} s in all. Kept in {_short(root)}: result.json, accuracy.png, events/, nodes/")
+        most = max(self.memory.values(), default=0) >> 20
+        self.console.print(f"\nProvers held {most} MiB of memory at most.")
+        self.console.print(f"{wall:.0f} s in all. Kept in {_short(root)}: result.json, accuracy.png, events/, nodes/")
         return result, ok
 
     def _parties(self) -> dict[str, Any]:

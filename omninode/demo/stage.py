@@ -9,6 +9,7 @@ from typing import Any
 
 from omninode.cluster.deploy import plan, write_data
 from omninode.cluster.local import NodePlan
+from omninode.cluster.string import make_string
 from omninode.demo.options import DemoOptions
 from omninode.learning import data as local_data
 from omninode.learning.presets import DIGITS, MNIST, Preset
@@ -19,13 +20,17 @@ HOSTILE_MODULE = "omninode.demo.hostile"
 
 @dataclass(frozen=True)
 class Stage:
-    """Where everything is. pooled: path of the data of all parties together, for the yardstick only."""
+    """Where everything is. pooled: path of the data of all parties together, for the yardstick only.
+
+    string: the reference string of certificate zk, or None.
+    """
 
     root: Path
     preset: Preset
     plans: list[NodePlan]
     pooled: Path
     test: Path
+    string: Path | None = None
 
 
 def new_run_dir(out: Path) -> Path:
@@ -54,7 +59,8 @@ def build(options: DemoOptions) -> Stage:
     session |= _verified_terms(options) if verified else {"groups": options.groups, "group_size": options.group_size}
     module = HOSTILE_MODULE if options.hostile else "omninode"
     plans = plan(files, preset, options.owners, options.provers + options.hostile, session, module)
-    return Stage(root, preset, plans, files / "pooled.npz", files / "test.npz")
+    string = make_string(root, preset.model.parameters) if options.zk else None
+    return Stage(root, preset, plans, files / "pooled.npz", files / "test.npz", string)
 
 
 def _verified_terms(options: DemoOptions) -> dict[str, Any]:

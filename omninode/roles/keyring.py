@@ -66,3 +66,12 @@ class LazyKeys:
 
                 self._keys = make_keys(self._path, self._cache, self._threads)
             return self._keys
+
+
+FOLDER = "srs"
+"""Of the data directory: what was made of the reference string."""
+
+
+def keyring(string: str, data_dir: Path, threads: int) -> Keyring:
+    """The keyring of a node. string: path of its reference string, "" for none."""
+    return LazyKeys(Path(string), data_dir / FOLDER, threads) if string else NoKeys()
