@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from protocols.sessions.data_owner import DataOwnerMachine
 from protocols.sessions.identity import Identity
 from protocols.sessions.membership import Policy, accept_all
@@ -15,6 +17,9 @@ from protocols.sessions.verified_prover import VerifiedProverMachine
 from protocols.sessions.verified_upload import Uploads, VerifiedUpload
 from protocols.sessions.zk_keys import Keys, no_keys
 from protocols.wire.context import Context
+
+if TYPE_CHECKING:
+    from protocols.sessions.zk_prover import ZkProverMachine
 
 
 def data_owner(
@@ -67,8 +72,12 @@ def prover(
     seed: bytes,
     shelf: Shelf | None = None,
     keys: Keys = no_keys,
-) -> ProverMachine | VerifiedProverMachine:
+) -> ProverMachine | VerifiedProverMachine | ZkProverMachine:
     """The prover's machine. shelf: for mode verified, memory if none is given; mode grouped needs none."""
+    if params.zk:
+        from protocols.sessions.zk_prover import ZkProverMachine  # loads the arithmetic of the curve
+
+        return ZkProverMachine(context, identity, seed, shelf, keys)
     if params.mode == Mode.VERIFIED:
         return VerifiedProverMachine(context, identity, seed, shelf)
     return ProverMachine(context, identity, seed)

@@ -1,0 +1,38 @@
+"""Certificate zk: the bitmap of valid data owners. Delivered, proved, and dealt as committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.sessions.effects import Effect, Transact
+from protocols.sessions.params import Bitmap, Phase
+from protocols.sessions.prover_desk import Desk, bitmap
+from protocols.sessions.zk_complaints import Complaints
+from protocols.sessions.zk_records import Records
+
+
+@dataclass
+class ZkVote:
+    """Votes when every record is judged and every complaint settled, at the cut in any case."""
+
+    desk: Desk
+    records: Records
+    complaints: Complaints
+    voted: bool = False
+
+    def progress(self) -> list[Effect]:
+        """Vote if nothing is open."""
+        return [] if self.records.waiting or self.complaints.waiting else self._vote()
+
+    def tick(self, block: int) -> list[Effect]:
+        """Vote when time runs out; a record that is not here by now does not count."""
+        return self._vote() if self.desk.view.phase == Phase.VALID and block >= self.desk.cut() else []
+
+    def _vote(self) -> list[Effect]:
+        desk = self.desk
+        if self.voted or desk.view.phase != Phase.VALID:
+            return []
+        self.voted = True
+        delivered = desk.members(Bitmap.DELIVERED)
+        good = [k for k in delivered if self.records.passes(k) and not self.complaints.out(k)]
+        return [Transact("postBitmap", (int(Bitmap.VALID), bitmap(good)), key="postBitmap-VALID")]
