@@ -20,6 +20,7 @@ from tests.simulation.market import FakeMarket
 from tests.simulation.network import Network
 from tests.simulation.node import Machine, Node
 from tests.simulation.verified_market import VerifiedMarket
+from tests.simulation.zk_market import ZkMarket
 from tests.simulation.wallets import Wallets, enc_public
 
 ENDS = (Phase.FINISHED, Phase.ABORTED)
@@ -73,6 +74,7 @@ class Session:
             infos.append(ev.ProverInfo(identity.address, bytes(32), enc_public(identity)))
             self.provers.append(self._node(f"prover {i}", identity.address, self._prover(identity, i)))
         market = VerifiedMarket if self.params.mode == Mode.VERIFIED else FakeMarket
+        market = ZkMarket if self.params.zk else market
         self.market = market(self.context, self.params, infos, identity.recover, seed)
         self.owners: list[Node] = []
         for i in range(data_owners or self.params.groups * self.params.group_size):
