@@ -20,6 +20,7 @@ from protocols.zk.params import NB_G
 from protocols.zk.range_check import challenges, check, check_many, join, split, terms
 from protocols.zk.range_proof import prove
 from protocols.zk.record import Record, decode
+from tests.unit import zk_kit as kit
 from tests.unit.bn254_kit import number
 from tests.unit.zk_kit import (
     BOUND,
@@ -57,13 +58,17 @@ def good(norms: bool = False, address: int = 0x1000) -> Record:
     return prove(key, session(key), address, values, blinders, b"\x07" * 32, bytes(32), BOUND**2)
 
 
-def verdict(
-    record: Record, sess: bytes | None = None, norms: bool = False, bound_squared: int = BOUND**2
-) -> Check | None:
-    """What ``check`` says."""
+def verdict(record: Record, sess: bytes | None = None, norms: bool = False) -> Check | None:
+    """Why it is refused; without a pairing."""
+    key = key_of(norms)
+    return kit.verdict(key, session(key) if sess is None else sess, record)
+
+
+def paired_verdict(record: Record, norms: bool = False) -> Check | None:
+    """The same with one."""
     key = key_of(norms)
     try:
-        check(key, session(key) if sess is None else sess, record, bound_squared)
+        check(key, session(key), record, BOUND**2)
     except Refused as error:
         return error.check
     return None
@@ -116,6 +121,8 @@ def test_what_is_not_in_the_range_has_no_proof(name: str, norms: bool) -> None:
     forger.force = True
     forced = forger.record()
     assert verdict(forced, norms=norms) is Check.PAIRING
+    if name == "above":
+        assert paired_verdict(forced, norms) is Check.PAIRING
 
 
 @pytest.mark.parametrize("row", [-32, 31])
@@ -203,13 +210,13 @@ def test_a_point_changed(name: str, norms: bool) -> None:
     point = getattr(record, name)
     expected = Check.PAIRING if name in ("w", "w2") else Check.RANGE_IDENTITY
     for other in (plus(point, GENERATOR), opposite(point)):
-        assert verdict(replace(record, **{name: other}), norms=norms) is expected
+        assert paired_verdict(replace(record, **{name: other}), norms=norms) is expected
     for bad in ((point[0] + Q, point[1]), (point[0], point[1] + Q), (point[0], point[1] ^ 1)):
         with pytest.raises(Refused, match="point"):
             decode(replace(record, **{name: bad}).encode(), norms)
     if name in ("w", "w2"):
-        assert verdict(replace(record, **{name: (point[0], point[1] ^ 1)}), norms=norms) is Check.POINT
-        assert verdict(replace(record, **{name: (point[0] + Q, point[1])}), norms=norms) is Check.POINT
+        assert paired_verdict(replace(record, **{name: (point[0], point[1] ^ 1)}), norms=norms) is Check.POINT
+        assert paired_verdict(replace(record, **{name: (point[0] + Q, point[1])}), norms=norms) is Check.POINT
 
 
 def test_openings_exchanged_or_moved_against_each_other() -> None:
