@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,3 +238,93 @@ def test_the_kernels_read_a_files_form() -> None:
     words = np.frombuffer(montgomery(1, 2), dtype="<u8").astype(np.uint64)
     assert np.array_equal(words.reshape(1, 8), g1.generator())
     assert g1_kernels.first_off_curve(words.reshape(1, 8)) == 1
+
+
+def contributed(count: int, names: list[str]) -> tuple[Srs, list[ceremony.Link]]:
+    """A string to which everybody named contributed, and what is kept of it."""
+    string, digest = ceremony.start(count)
+    links = []
+    for number, name in enumerate(names, start=1):
+        digest = ceremony.named(digest, name)
+        string, step = ceremony.contribute(string, digest, bytes([number]) * 48, bytes([number + 100]) * 48)
+        digest = ceremony.extended(digest, step)
+        links.append(ceremony.Link(name, step, g1.to_integers(string.powers[1:2])[0]))
+    return string, links
+
+
+@pytest.fixture(scope="module")
+def chain() -> tuple[Srs, list[ceremony.Link]]:
+    return contributed(6, ["alice", "bob"])
+
+
+def test_a_chain_of_contributions_is_verified_from_the_last_string(chain: tuple[Srs, list[ceremony.Link]]) -> None:
+    string, links = chain
+    digests = ceremony.verify_links(string, links, SEED)
+    expected = ceremony.start(6)[1]
+    for link, digest in zip(links, digests, strict=True):
+        expected = ceremony.extended(ceremony.named(expected, link.name), link.step)
+        assert digest == expected
+
+
+def test_the_start_is_the_string_of_one() -> None:
+    assert np.array_equal(ceremony.start(5)[0].powers, srs.known(1, 5, "").powers)
+    assert ceremony.start(5)[0].id == "INSECURE-start"
+
+
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [
+        ("no-contribution", lambda string, links: (string, [])),
+        ("knowledge", lambda string, links: (string, [replace(links[0], name="eve"), links[1]])),
+        ("knowledge", lambda string, links: (string, [links[1]])),
+        ("update", lambda string, links: (string, [replace(links[0], second=links[1].second), links[1]])),
+        ("digest", lambda string, links: (replace(string, powers=string.powers[:5]), links)),
+        ("digest", lambda string, links: (string, links[:1])),
+        ("digest", lambda string, links: (srs.known(7, 6, ""), links)),
+    ],
+)
+def test_a_chain_with_something_changed_is_refused(
+    chain: tuple[Srs, list[ceremony.Link]], check: str, change: Any
+) -> None:
+    with pytest.raises(BadString) as error:
+        ceremony.verify_links(*change(*chain), SEED)
+    assert error.value.check == check
+
+
+def test_a_last_string_of_another_secret_is_refused() -> None:
+    """A contributor that knows its x, and contributed to a string of its own instead of the one before."""
+    secret = bytes([9]) * 48
+    digest = ceremony.named(ceremony.start(6)[1], "eve")
+    made, step = ceremony.contribute(srs.known(9, 6, ""), digest, secret, bytes([8]) * 48)
+    x = g1.to_integers(ceremony.contribute(ceremony.start(6)[0], digest, secret, bytes([8]) * 48)[0].powers[1:2])[0]
+    for second in (x, g1.to_integers(made.powers[1:2])[0]):
+        with pytest.raises(BadString) as error:
+            ceremony.verify_links(made, [ceremony.Link("eve", step, second)], SEED)
+        assert error.value.check == "update"
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_the_lagrange_form_of_a_prepared_file(n: int, good: bytes) -> None:
+    true = [srs.known_basis(TAU, 1 << k, 0).lagrange for k in range(3)]
+    section = b"".join(montgomery(*p) for points in true for p in g1.to_integers(points))
+    prepared = file_of(TAU, sections={12: section + bytes(64)})
+    found = ptau.lagrange(prepared, n)
+    assert found is not None
+    assert np.array_equal(found, srs.known_basis(TAU, n, 0).lagrange)
+    powers = ptau.unchecked(prepared, 7).powers
+    assert srs.fits(found, powers, SEED)
+    assert not srs.fits(found[::-1].copy(), powers, SEED)
+    assert not srs.fits(g1.infinities(n), powers, SEED)
+    assert ptau.lagrange(good, n) is None
+    assert ptau.lagrange(prepared, 8) is None
+    assert ptau.lagrange(file_of(TAU, sections={12: section[: 64 * (2 * n - 2)]}), n) is None
+    for bad, check in ((montgomery(1, 1), "off-curve"), (b"\xff" * 64, "coordinate")):
+        with pytest.raises(BadString) as error:
+            ptau.lagrange(file_of(TAU, sections={12: section[: 64 * (n - 1)] + bad * n}), n)
+        assert error.value.check == check
+
+
+def test_progress_of_the_lagrange_form_is_told(string: Srs) -> None:
+    steps: list[tuple[int, int]] = []
+    srs.basis(string.powers, 8, 2, progress=lambda done, total: steps.append((done, total)))
+    assert steps == [(1, 3), (2, 3), (3, 3)]
