@@ -144,5 +144,5 @@ class Complaints:
             return []
         self.convicted.add(index)
         return [
-            Blame(self.desk.view.uploader(index), "wrong-share"), Note("share_refused", (("data_owner", index),)),
+            Blame(self.desk.view.uploader(index), "inconsistent-sharing"), Note("share_off", (("data_owner", index),)),
         ]  # fmt: skip

@@ -95,7 +95,7 @@ class Records:
             try:
                 self._fetched[index] = self.pieces.public(index, message.public)
             except ValueError as error:
-                raise desk.refuse("bad-public", message, str(error)) from None
+                raise desk.refuse("bad-relay", message, str(error)) from None
         return []
 
     def _delivered(self) -> list[int]:
@@ -113,6 +113,6 @@ class Records:
         for place, k in enumerate(indices):
             verdict = self.verdicts[k] = found[place]
             if verdict is not None:
-                effects.append(Blame(desk.view.uploader(k), "record-refused", str(verdict.check)))
-                effects.append(Note("record_refused", (("data_owner", k), ("check", str(verdict.check)))))
+                effects.append(Blame(desk.view.uploader(k), "proof-failed", str(verdict.check)))
+                effects.append(Note("proof_failed", (("data_owner", k), ("check", str(verdict.check)))))
         return effects

@@ -66,10 +66,16 @@ class Openings:
         return by_address({k: self.desk.view.uploader(k) for k in members if k != REFERENCE})
 
     @property
+    def enough(self) -> bool:
+        """Whether there are valid data owners for an output; if not there is nothing to prove."""
+        return len(self.owners) >= self.desk.view.p.min_accepted
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """What is opened."""
         statement = self.statement
-        return () if statement == Statement.NONE else steps_of(statement, len(self.owners), self.desk.t)
+        opens = self.enough and statement != Statement.NONE
+        return steps_of(statement, len(self.owners), self.desk.t) if opens else ()
 
     @property
     def ready(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protocols.sessions.effects import Effect, Transact
+from protocols.sessions.effects import Blame, Effect, Transact
 from protocols.sessions.params import Bitmap, Phase
 from protocols.sessions.prover_desk import Desk, bitmap
 from protocols.sessions.zk_complaints import Complaints
@@ -34,5 +34,9 @@ class ZkVote:
             return []
         self.voted = True
         delivered = desk.members(Bitmap.DELIVERED)
-        good = [k for k in delivered if self.records.passes(k) and not self.complaints.out(k)]
-        return [Transact("postBitmap", (int(Bitmap.VALID), bitmap(good)), key="postBitmap-VALID")]
+        passing = [k for k in delivered if self.records.passes(k)]
+        out = [k for k in passing if self.complaints.out(k)]
+        said = [k for k in out if k not in self.complaints.convicted]  # by more than t provers
+        blames = [Blame(desk.view.uploader(k), "inconsistent-sharing", "complaints") for k in said]
+        good = set(passing) - set(out)
+        return [*blames, Transact("postBitmap", (int(Bitmap.VALID), bitmap(good)), key="postBitmap-VALID")]
