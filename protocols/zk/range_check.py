@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import chain
 
 from protocols.bn254 import fr, g1, msm, pairing
 from protocols.bn254.field import R
@@ -162,7 +161,7 @@ def check_many(
     if len(seed) != 32:
         raise ValueError(f"a seed has 32 bytes, not {len(seed)}")
     found: dict[int, Refused | None] = {}
-    sums: dict[int, tuple[Points, Points]] = {}
+    sums: dict[int, tuple[Terms, Terms]] = {}
     for index, record in enumerate(records):
         try:
             at = check_identity(key, sess, record, bound_squared)
@@ -172,19 +171,18 @@ def check_many(
             continue
         found[index] = None
         weight = int.from_bytes(hashlib.shake_256(seed + index.to_bytes(8, "big")).digest(16), "big")
-        left, right = terms(key, record, at, weight)
-        sums[index] = add_up(left), add_up(right)
+        sums[index] = terms(key, record, at, weight)
     for index in _unpaired(key, sums, sorted(sums)):
         found[index] = Refused(Check.PAIRING, index)
     return found
 
 
-def _unpaired(key: Key, sums: dict[int, tuple[Points, Points]], among: list[int]) -> list[int]:
+def _unpaired(key: Key, sums: dict[int, tuple[Terms, Terms]], among: list[int]) -> list[int]:
     """Those of the records whose openings are wrong."""
     if not among:
         return []
-    left, right = (g1.total(np.concatenate([sums[index][side] for index in among])) for side in (0, 1))
-    if paired(key, left, right):
+    left, right = (list(chain.from_iterable(sums[index][side] for index in among)) for side in (0, 1))
+    if paired(key, add_up(left), add_up(right)):
         return []
     if len(among) == 1:
         return among

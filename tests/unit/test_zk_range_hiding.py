@@ -53,7 +53,7 @@ def test_what_is_learned_of_a_column_is_uniform(column: str, blinders: int, poin
 
 
 def learned_with_the_sum(blinders: int, attempts: Sequence[int]) -> list[list[int]]:
-    """Of two honest owners' g: the sum with its blinders, g_1 at tau and z_1, g_2 at z_2, r_1 g_1 + r_2 g_2 per attempt.
+    """Of two honest owners' g: the sum with its blinders, g_1 at tau and z_1, g_2 at z_2, r g per attempt.
 
     g_2 at tau is not new: it is the sum's value less that of g_1.
     """
