@@ -1,9 +1,10 @@
 """Certificate zk: are our pieces what their owners committed to? If not: complaints, published pieces, verdicts.
 
-Everybody can compute the commitment of every share, so a prover checks its own pieces alone, all at once. What does not
-fit is announced, without the piece. If more than t provers say so of one data owner it is out and nothing is published:
-one of them is honest. Otherwise who complained publishes, and everybody judges: not the committed piece, or one that
-fits, and the prover lied; the committed piece and it does not fit, and the data owner did (PROOFS, section 5).
+Everybody can compute the commitment of every share, so a prover checks its own pieces alone, all at once, and says which
+do not fit, without showing them. When all have spoken, or half of the phase is over: if more than t provers complain of
+one data owner it is out and nothing is published, since one of them is honest. Otherwise who complained publishes, and
+everybody judges: not the committed piece, or one that fits, and the prover lied; the committed piece and it does not
+fit, and the data owner did (PROOFS, section 5).
 
 Nothing honest gets out: of an honest data owner only liars complain, t at most, and what they publish convicts them. No
 honest prover publishes a piece that fits. A data owner of U can be served: it has the votes of 2t + 1 honest provers,
@@ -19,7 +20,7 @@ from protocols.sessions.effects import Blame, Effect, Note
 from protocols.sessions.params import Bitmap, Phase
 from protocols.sessions.prover_consistency import HEARING, LEAST_BLOCKS
 from protocols.sessions.prover_decode import name_liars
-from protocols.sessions.prover_desk import Desk
+from protocols.sessions.prover_desk import Desk, bitmap, bits
 from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.zk_pieces import ZkPiece, ZkPieces
 from protocols.sessions.zk_records import Records
@@ -45,13 +46,15 @@ class Complaints:
     settled: bool = False
     _good: set[int] = field(default_factory=set)
     _until: int = 0  # block at whose tick complaints are settled
-    _complained: dict[int, set[int]] = field(default_factory=dict)  # data owner -> points
+    _spoken: dict[int, int] = field(default_factory=dict)  # point -> data owners that it complains of, in time
     _heard: set[tuple[int, int]] = field(default_factory=set)  # (data owner, point) whose piece is published
 
     def progress(self) -> list[Effect]:
-        """Look at our pieces, once, as soon as it is fixed who delivered."""
-        desk = self.desk
-        return self._check() if desk.view.phase == Phase.VALID and self.bad is None else []
+        """Look at our pieces, once, as soon as it is fixed who delivered. Publish when all have spoken."""
+        if self.desk.view.phase != Phase.VALID:
+            return []
+        effects = self._check() if self.bad is None else []
+        return effects + (self._settle() if len(self._spoken) == self.desk.n and not self.settled else [])
 
     def tick(self, block: int) -> list[Effect]:
         """Publish what we complained of, when every complaint in time is known."""
@@ -64,17 +67,18 @@ class Complaints:
 
     def out(self, index: int) -> bool:
         """Whether this data owner dealt pieces that do not fit: it is shown, or more than t provers say so."""
-        return index in self.convicted or len(self._complained.get(index, ())) > self.desk.t
+        return index in self.convicted or len(self._complainants(index)) > self.desk.t
 
     @property
     def waiting(self) -> bool:
         """Whether complaints may still come, or one has come that says nothing of who lied."""
-        return not self.settled or any(not self.out(k) and self._owing(k) for k in self._complained)
+        if not self.settled:
+            return True
+        said = {(k, x) for x, bad in self._spoken.items() if x not in self.desk.faulty for k in bits(bad)}
+        return any(not self.out(k) for k, _ in said - self._heard)
 
-    def _owing(self, index: int) -> bool:
-        """Whether somebody complained of it, not yet shown to lie, and has published nothing."""
-        points = self._complained[index] - self.desk.faulty
-        return any((index, x) not in self._heard for x in points)
+    def _complainants(self, index: int) -> set[int]:
+        return {x for x, bad in self._spoken.items() if bad >> index & 1}
 
     # -- our own pieces ---------------------------------------------------------------------------------------------
 
@@ -89,15 +93,13 @@ class Complaints:
         self._good = set(held) - self.bad
         self._until = max(desk.share_of_window(1, 2), min(desk.view.phase_block + LEAST_BLOCKS, desk.cut() - HEARING))
         effects: list[Effect] = [Note("pieces_checked", (("held", len(held)), ("bad", len(self.bad))))]
-        for k in sorted(self.bad):
-            self._complained.setdefault(k, set()).add(desk.point)
-            effects += desk.broadcast(PieceComplaint(desk.identity.address, k))
-        return effects
+        self._spoken[desk.point] = bitmap(self.bad)
+        return effects + desk.broadcast(PieceComplaint(desk.identity.address, bitmap(self.bad)))
 
     def _settle(self) -> list[Effect]:
         desk, effects, self.settled = self.desk, list[Effect](), True
         for k in sorted(self.bad or ()):
-            if len(self._complained[k]) <= desk.t:
+            if len(self._complainants(k)) <= desk.t:
                 effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k))
                 effects += self._convict(k)
             self._heard.add((k, desk.point))
@@ -106,13 +108,15 @@ class Complaints:
     # -- what others say --------------------------------------------------------------------------------------------
 
     def receive(self, message: PieceComplaint) -> list[Effect]:
-        """Another prover's complaint. It counts until complaints are settled."""
-        desk, point, index = self.desk, self.desk.prover(message), message.index
+        """What another prover found. It counts until complaints are settled."""
+        desk, point = self.desk, self.desk.prover(message)
         desk.not_before(Phase.VALID, message)
-        if not desk.view.in_set(Bitmap.DELIVERED, index):
-            raise desk.refuse("not-in-set", message, f"data owner {index} did not deliver")
-        if desk.view.phase == Phase.VALID and not self.settled:
-            self._complained.setdefault(index, set()).add(point)
+        if message.bad & ~desk.view.sets[Bitmap.DELIVERED]:
+            raise desk.refuse("not-in-set", message, "complains of data owners that did not deliver")
+        if desk.view.phase > Phase.VALID or (self.settled and point not in self._spoken):
+            return []
+        if self._spoken.setdefault(point, message.bad) != message.bad:
+            raise desk.refuse("opened-twice", message, "another complaint came before")
         return []
 
     def share_opening(self, message: ShareOpening) -> list[Effect]:

@@ -168,11 +168,12 @@ class ShareOpening(Message):
 
 @dataclass(frozen=True, slots=True)
 class PieceComplaint(Message):
-    """Certificate zk, prover to all provers: the piece that data owner ``index`` committed for me does not fit its
-    commitments. Nothing is published yet: if more than t provers say so, the data owner is out without that.
+    """Certificate zk, prover to all provers, once: the pieces that these data owners committed for me do not fit their
+    commitments (bit 255: the owner's reference); all others that I got do. Nothing is published yet: if more than t
+    provers complain of a data owner it is out without that.
     """
 
-    index: int
+    bad: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ SPECS: dict[str, tuple[type[msg.Message], dict[str, Field]]] = {
         "index": _UPLOADER, "root": _HASH, "proof": Many(_HASH, "upload-path"), "blind": Blob(96),
         "piece": Blob("piece"), "public": Blob("public"),
     }),
-    "piece-complaint": (msg.PieceComplaint, {"index": _UPLOADER}),
+    "piece-complaint": (msg.PieceComplaint, {"bad": Uint256()}),
     "public-request": (msg.PublicRequest, {"index": _UPLOADER}),
     "public-part": (msg.PublicPart, {"index": _UPLOADER, "public": Blob("public")}),
     "unmask": (msg.Unmask, {

@@ -43,7 +43,7 @@ SAMPLES: list[msg.Message] = [
     msg.AttestationSignature(SENDER, 1, 2, SIGNATURE),
     msg.OutputRequest(SENDER),
     msg.OutputShare(SENDER, b"v" * 800, (1, 0)),
-    msg.PieceComplaint(SENDER, 11),
+    msg.PieceComplaint(SENDER, 1 << 255 | 5),
     msg.PublicRequest(SENDER, 11),
     msg.PublicPart(SENDER, 11, b""),
 ]
