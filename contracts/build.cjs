@@ -6,7 +6,7 @@ const crypto = require("crypto");
 const fs = require("fs");
 const path = require("path");
 
-const CONTRACTS = ["DataMarket", "ProverRegistry", "Money", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers"];
+const CONTRACTS = ["DataMarket", "ProverRegistry", "Money", "Proofs", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers"];
 const SETTINGS = {
   optimizer: { enabled: true, runs: 200 },
   viaIR: true,

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent
-CONTRACTS = ("DataMarket", "ProverRegistry", "Money", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers")
+CONTRACTS = ("DataMarket", "ProverRegistry", "Money", "Proofs", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers")
 #: What DataMarket calls into: deploy these first and pass their addresses to `link`.
-LIBRARIES = ("Money", "Selection", "Terms", "Verified")
+LIBRARIES = ("Money", "Proofs", "Selection", "Terms", "Verified")
 
 LinkReferences = dict[str, dict[str, list[dict[str, int]]]]
 

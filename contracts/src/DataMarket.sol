@@ -11,6 +11,7 @@ import {Gas} from "./Gas.sol";
 import {IDataMarket} from "./IDataMarket.sol";
 import {IProverRegistry} from "./IProverRegistry.sol";
 import {Money} from "./Money.sol";
+import {Proofs} from "./Proofs.sol";
 import {Selection} from "./Selection.sol";
 import {SessionMachine} from "./SessionMachine.sol";
 import {Sets} from "./Sets.sol";
@@ -207,6 +208,14 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         s.credit(msg.sender, units + Gas.batchOf(s.terms, signatures.length, values.length, s.registered));
     }
 
+    /// @inheritdoc IDataMarket
+    function postProof(uint256 id, bytes calldata dos, bytes calldata values, bytes calldata proof) external {
+        (Session storage s, uint256 units) = _begin(id, Phase.Batch);
+        (bool output, uint256 accepted, uint256 more) = Proofs.judge(id, s, VERIFIERS, dos, values, proof);
+        _conclude(id, s, output, accepted, accepted, accepted);
+        s.credit(msg.sender, units + more);
+    }
+
     // ---------------------------------------------------------------------------------------------- faults
 
     /// @inheritdoc IDataMarket
@@ -354,11 +363,22 @@ contract DataMarket is SessionMachine, EIP712, ReentrancyGuardTransient {
         return place - 1;
     }
 
-    /// @dev The end of a session's work: an output, or none.
     function _judge(uint256 id, Session storage s, uint256 passed, uint256[] calldata values) private {
         (bool output, uint256 selected, uint256 accepted) = s.terms.mode == MODE_VERIFIED
             ? (Verified.judge(id, s, passed, values), passed, passed)
             : Selection.judge(s, passed, values);
+        _conclude(id, s, output, passed, selected, accepted);
+    }
+
+    /// @dev The end of a session's work: an output, or none.
+    function _conclude(
+        uint256 id,
+        Session storage s,
+        bool output,
+        uint256 passed,
+        uint256 selected,
+        uint256 accepted
+    ) private {
         if (!output) {
             _abort(id, s, "no output", block.number);
             return;

@@ -48,6 +48,9 @@ error SameBatch();
 error NotValid(uint256 bits); // accepted, yet not found valid
 error NotRefused(uint256 bits); // valid, and left out under a rule that refuses nobody
 error ValueCount(uint256 given, uint256 expected);
+error WrongCertificate(); // signatures where a proof is wanted, or the other way round
+error RecordsLength(uint256 given, uint256 expected);
+error WrongRecord(uint16 index); // not the one that was committed to
 error BadScore(uint256 position);
 error BadCopies(uint256 position, uint256 atMost);
 error GroupNotReady(uint256 group);

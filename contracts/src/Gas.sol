@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IDataMarket} from "./IDataMarket.sol";
+import {Terms} from "./Terms.sol";
 import {MODE_VERIFIED, RULE_M_KRUM} from "./Types.sol";
 
 /// @title Gas units that are paid back, fixed per function (measured: snapshots/gas.json), and their worst case.
@@ -37,6 +38,12 @@ library Gas {
     uint256 internal constant SCORES = 53_000; // a batch with scores
     uint256 internal constant SCORE = 12_700; // per score
     uint256 internal constant MOST_CLOSES_VERIFIED = 9;
+    // Certificate zk.
+    uint256 internal constant UNPROVED = 60_000; // too few are valid, nothing is proved
+    uint256 internal constant PROOF = 350_000;
+    uint256 internal constant PROOF_RECORD = 90_000; // per record
+    uint256 internal constant PROOF_PAIR = 1_500; // per inner product
+    uint256 internal constant PROOF_NORM = 25_000; // per record that proves its norm
 
     function fix(uint256 n) internal pure returns (uint256) {
         return FIX + n * FIX_EACH;
@@ -73,6 +80,13 @@ library Gas {
         return BATCH_VERIFIED + signatures * SIGNATURE + (scores == 0 ? 0 : SCORES + scores * SCORE);
     }
 
+    /// @dev A proved batch of so many records, of which `scores` are paid by score.
+    function proof(bool gram, uint256 records, uint256 scores) internal pure returns (uint256 units) {
+        units = PROOF + records * PROOF_RECORD;
+        if (gram) return units + (records * (records + 1)) / 2 * PROOF_PAIR;
+        return units + records * PROOF_NORM + (scores == 0 ? 0 : SCORES + scores * SCORE);
+    }
+
     /// @dev An upper bound of all units that one session can be asked to pay back: every call of every participant, a
     /// poke per phase, every prover slashed, every deposit forfeited, t + 1 attestations.
     function worstCase(IDataMarket.Params calldata p) internal pure returns (uint256) {
@@ -83,9 +97,12 @@ library Gas {
     function _worstVerified(IDataMarket.Params calldata p) private pure returns (uint256) {
         uint256 owners = p.groups;
         uint256 n = p.committee;
-        return owners * (REGISTER + COMMIT_UPLOAD) + OPEN_UPLOAD + n
-            * (2 * BITMAP + openings(8 * (owners + 1)) + DRAW + SLASH + END_EACH) + 2 * (BEACON + fix(n))
-            + MOST_CLOSES_VERIFIED * (POKE + CLOSE) + batchVerified(n, p.scoreCap == 0 ? 0 : owners)
+        uint256 scores = p.scoreCap == 0 ? 0 : owners;
+        uint256 judged = p.proofKey == 0
+            ? batchVerified(n, scores) + n * openings(8 * (owners + 1))
+            : proof(Terms.compares(p.rule), owners + 1, scores);
+        return owners * (REGISTER + COMMIT_UPLOAD) + OPEN_UPLOAD + n * (2 * BITMAP + DRAW + SLASH + END_EACH) + 2
+            * (BEACON + fix(n)) + MOST_CLOSES_VERIFIED * (POKE + CLOSE) + judged
             + (uint256(p.threshold) + 1) * attest(n, 0, 0);
     }
 

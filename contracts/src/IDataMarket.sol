@@ -130,6 +130,9 @@ interface IDataMarket {
         uint256 signers,
         bytes[] calldata signatures
     ) external;
+    /// Certificate zk, instead of postBatch: by a committee member, once. dos: records of all of U by address, the reference's
+    /// before them where scores are proved; values: 16 bytes each (IZkVerifier); all empty where U is below minAccepted.
+    function postProof(uint256 id, bytes calldata dos, bytes calldata values, bytes calldata proof) external;
     /// EIP-712 type Attestation(uint256 session,uint256 provers,uint256 dataOwners). n - t signatures by members not named.
     function attest(uint256 id, uint256 provers, uint256 dataOwners, uint256 signers, bytes[] calldata signatures)
         external;

@@ -31,21 +31,32 @@ library Rules {
         uint256[] memory near = _neighbours(distances, count);
         if (count == 0) return (false, 0);
         if (rule == 0) return (true, passed);
-        uint256 faulty = (uint256(muBps) * created) / 10000;
+        uint256 kept = keep(rule, near, count, created, muBps, mKrum);
+        return (kept != 0, spread(kept, passed));
+    }
+
+    /// @notice A rule on distances, for up to 64 of which everything is known.
+    /// @param near row r, from place r * count: the others as distance << 8 | position, in any order; is sorted here
+    /// @return kept bitmap over positions, 0: no output
+    function keep(uint8 rule, uint256[] memory near, uint256 count, uint256 created, uint256 muBps, uint256 mKrum)
+        internal
+        pure
+        returns (uint256 kept)
+    {
+        uint256 faulty = (muBps * created) / 10000;
         uint256 refused = created - count;
         faulty = faulty > refused ? faulty - refused : 0;
-        if (count < faulty + 3) return (false, 0);
-        uint256 kept;
-        if (rule == 1) kept = _outlier(near, count, faulty);
-        else if (rule == 2) kept = _multiKrum(near, count, faulty);
-        else kept = _mKrum(near, count, faulty, mKrum);
-        return (kept != 0, _spread(kept, passed));
+        if (count < faulty + 3) return 0;
+        _sortRows(near, count);
+        if (rule == 1) return _outlier(near, count, faulty);
+        if (rule == 2) return _multiKrum(near, count, faulty);
+        return _mKrum(near, count, faulty, mKrum);
     }
 
     /// @dev Drops, highest score first, at most `faulty` groups of score above 9/4 of the lower median.
     function _outlier(uint256[] memory near, uint256 count, uint256 faulty) private pure returns (uint256 kept) {
         kept = Sets.full(count);
-        uint256[] memory scores = _scores(near, count, kept, count - faulty - 2);
+        uint256[] memory scores = _scores(near, count, count - faulty - 2);
         uint256 limit = 9 * _lowerMedian(scores, count);
         for (uint256 drops = 0; drops < faulty; ++drops) {
             uint256 worst = count;
@@ -60,31 +71,77 @@ library Rules {
     /// @dev Keeps the count - faulty groups of lowest score.
     function _multiKrum(uint256[] memory near, uint256 count, uint256 faulty) private pure returns (uint256 kept) {
         uint256 all = Sets.full(count);
-        uint256[] memory scores = _scores(near, count, all, count - faulty - 2);
+        uint256[] memory scores = _scores(near, count, count - faulty - 2);
         for (uint256 picks = count - faulty; picks > 0; --picks) {
             kept |= uint256(1) << _lowest(scores, count, all & ~kept);
         }
     }
 
-    /// @dev m times the argmin of the score within what remains.
+    /// @dev m times the argmin of the score within what remains. A score is corrected by what the picked one was to it:
+    /// one of the nearest, which then are one fewer; if not, the farthest of the nearest drops out instead.
     function _mKrum(uint256[] memory near, uint256 count, uint256 faulty, uint256 m)
         private
         pure
         returns (uint256 kept)
     {
-        uint256 most = count - faulty - 2;
-        if (m > most) m = most;
+        uint256 nearest = count - faulty - 2;
+        if (m > nearest) m = nearest;
+        uint256[] memory scores = _scores(near, count, nearest);
+        uint256[] memory last = new uint256[](count); // place of the farthest of the nearest
+        for (uint256 r = 0; r < count; ++r) {
+            last[r] = r * count + nearest - 1;
+        }
+        uint256[] memory places = _places(near, count);
         uint256 rest = Sets.full(count);
         for (uint256 picks = 0; picks < m; ++picks) {
-            uint256[] memory scores = _scores(near, count, rest, count - picks - faulty - 2);
-            uint256 bit = uint256(1) << _lowest(scores, count, rest);
-            rest &= ~bit;
-            kept |= bit;
+            uint256 best = _lowest(scores, count, rest);
+            rest &= ~(uint256(1) << best);
+            kept |= uint256(1) << best;
+            if (picks + 1 < m) _without(near, places, last, scores, best, rest);
         }
     }
 
-    /// @dev scores[r], r in `set`: sum of the `nearest` smallest distances from r to others of the set.
-    function _scores(uint256[] memory near, uint256 count, uint256 set, uint256 nearest)
+    function _without(
+        uint256[] memory near,
+        uint256[] memory places,
+        uint256[] memory last,
+        uint256[] memory scores,
+        uint256 picked,
+        uint256 rest
+    ) private pure {
+        unchecked {
+            uint256 count = scores.length;
+            for (uint256 r = 0; r < count; ++r) {
+                if (!Sets.has(rest, r)) continue;
+                uint256 place = places[r * count + picked];
+                uint256 end = last[r];
+                if (place < end) {
+                    scores[r] -= near[place] >> 8;
+                    continue;
+                }
+                scores[r] -= near[end] >> 8;
+                do {
+                    --end;
+                } while (!Sets.has(rest, near[end] & 255));
+                last[r] = end;
+            }
+        }
+    }
+
+    /// @dev Where in `near` the distance from r to s is, at r * count + s.
+    function _places(uint256[] memory near, uint256 count) private pure returns (uint256[] memory places) {
+        places = new uint256[](count * count);
+        unchecked {
+            for (uint256 row = 0; row < near.length; row += count) {
+                for (uint256 place = row; place < row + count - 1; ++place) {
+                    places[row + (near[place] & 255)] = place;
+                }
+            }
+        }
+    }
+
+    /// @dev scores[r]: sum of the `nearest` smallest distances from r.
+    function _scores(uint256[] memory near, uint256 count, uint256 nearest)
         private
         pure
         returns (uint256[] memory scores)
@@ -92,36 +149,68 @@ library Rules {
         scores = new uint256[](count);
         unchecked {
             for (uint256 r = 0; r < count; ++r) {
-                if (!Sets.has(set, r)) continue;
                 uint256 score;
-                uint256 place = r * count;
-                for (uint256 left = nearest; left > 0; ++place) {
-                    uint256 neighbour = near[place];
-                    if (!Sets.has(set, neighbour & 255)) continue;
-                    score += neighbour >> 8;
-                    --left;
+                uint256 end = r * count + nearest;
+                for (uint256 place = r * count; place < end; ++place) {
+                    score += near[place] >> 8;
                 }
                 scores[r] = score;
             }
         }
     }
 
-    /// @dev Inserts into the sorted entries start .. start + length - 1.
-    function _insert(uint256[] memory row, uint256 start, uint256 length, uint256 value) private pure {
-        unchecked {
-            uint256 place = start + length;
-            while (place > start && row[place - 1] > value) {
-                row[place] = row[place - 1];
-                --place;
+    /// @dev Each row by distance, equal ones by position.
+    function _sortRows(uint256[] memory near, uint256 count) private pure {
+        uint256[] memory scratch = new uint256[](count);
+        uint256 length = 32 * (count - 1);
+        for (uint256 r = 0; r < count; ++r) {
+            assembly ("memory-safe") {
+                // runs of 1, 2, 4, .. words are merged, from here to there and back: as many steps for every input
+                let row := add(add(near, 32), mul(mul(r, count), 32))
+                let from := row
+                let to := add(scratch, 32)
+                for { let run := 32 } lt(run, length) { run := shl(1, run) } {
+                    let end := add(from, length)
+                    let out := to
+                    for { let left := from } lt(left, end) {} {
+                        let middle := add(left, run)
+                        if gt(middle, end) { middle := end }
+                        let limit := add(middle, run)
+                        if gt(limit, end) { limit := end }
+                        let right := middle
+                        for {} and(lt(left, middle), lt(right, limit)) { out := add(out, 32) } {
+                            let a := mload(left)
+                            let b := mload(right)
+                            let later := gt(a, b)
+                            mstore(out, xor(a, mul(xor(a, b), later)))
+                            right := add(right, shl(5, later))
+                            left := add(left, shl(5, iszero(later)))
+                        }
+                        mcopy(out, left, sub(middle, left))
+                        out := add(out, sub(middle, left))
+                        mcopy(out, right, sub(limit, right))
+                        out := add(out, sub(limit, right))
+                        left := limit
+                    }
+                    let before := from
+                    from := to
+                    to := before
+                }
+                if iszero(eq(from, row)) { mcopy(row, from, length) }
             }
-            row[place] = value;
         }
     }
 
     function _lowerMedian(uint256[] memory scores, uint256 count) private pure returns (uint256) {
         uint256[] memory sorted = new uint256[](count);
-        for (uint256 r = 0; r < count; ++r) {
-            _insert(sorted, 0, r, scores[r]);
+        unchecked {
+            for (uint256 r = 0; r < count; ++r) {
+                uint256 place = r;
+                for (; place > 0 && sorted[place - 1] > scores[r]; --place) {
+                    sorted[place] = sorted[place - 1];
+                }
+                sorted[place] = scores[r];
+            }
         }
         return sorted[(count - 1) / 2];
     }
@@ -134,8 +223,7 @@ library Rules {
         }
     }
 
-    /// @dev Row r, from place r * count: the other groups by distance from r, each as distance << 8 | index. Sorted
-    /// once; a score within a subset passes over the others.
+    /// @dev Row r, from place r * count: the other groups as distance << 8 | position, by position.
     function _neighbours(uint256[] calldata distances, uint256 count) private pure returns (uint256[] memory near) {
         uint256 expected = count == 0 ? 0 : (count * (count - 1)) / 2;
         if (distances.length != expected) revert DistanceCount(distances.length, expected);
@@ -145,18 +233,18 @@ library Rules {
             for (uint256 s = r + 1; s < count; ++s) {
                 uint256 distance = distances[position];
                 if (distance >= DISTANCE_LIMIT) revert DistanceTooLarge(position);
-                _insert(near, r * count, s - 1, (distance << 8) | s);
-                _insert(near, s * count, r, (distance << 8) | r);
+                near[r * count + s - 1] = (distance << 8) | s;
+                near[s * count + r] = (distance << 8) | r;
                 ++position;
             }
         }
     }
 
-    /// @dev Bits over positions among the passed groups, as bits over groups.
-    function _spread(uint256 kept, uint256 passed) private pure returns (uint256 groups) {
+    /// @dev Bits over positions among those in `among`, as bits over what `among` is over.
+    function spread(uint256 kept, uint256 among) internal pure returns (uint256 result) {
         for (uint256 r = 0; kept != 0; ++r) {
-            if (!Sets.has(passed, r)) continue;
-            groups |= (kept & 1) << r;
+            if (!Sets.has(among, r)) continue;
+            result |= (kept & 1) << r;
             kept >>= 1;
         }
     }

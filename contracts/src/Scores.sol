@@ -12,7 +12,7 @@ library Scores {
     uint256 internal constant LIMIT = 1 << 127; // of scores and the cap: reward * weight fits a word
 
     /// @dev The weights of posted words, in their order, and their sum.
-    function weigh(uint256[] calldata values, uint256 cap, uint256 mostCopies)
+    function weigh(uint256[] memory values, uint256 cap, uint256 mostCopies)
         internal
         pure
         returns (uint256[] memory weights, uint256 sum)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {NotDelivered, NotInCommittee, NotInSet, NothingNew, OpenedTwice, OpeningsLength} from "./Errors.sol";
+import {NotDelivered, NotInCommittee, NotInSet, NothingNew, OpenedTwice, OpeningsLength, WrongCertificate} from "./Errors.sol";
 import {Grouping} from "./Grouping.sol";
 import {IDataMarket} from "./IDataMarket.sol";
 import {Rules} from "./Rules.sol";
@@ -31,6 +31,7 @@ library Selection {
 
     /// @notice Shows what the caller, a prover, has opened, and keeps that it has. Both modes.
     function open(uint256 id, Session storage s, uint256 present, bytes calldata values) external {
+        if (s.terms.proofKey != 0) revert WrongCertificate();
         uint8 seat = s.accounts[msg.sender].seat;
         if (seat == 0) revert NotInCommittee(msg.sender);
         uint256 opened = s.opened;

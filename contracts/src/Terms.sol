@@ -137,18 +137,19 @@ library Terms {
     /// @dev The key must be the one that every node makes of these terms, but for the reference string. Records of the
     /// distance rules prove no norm: there the contract sees it.
     function _checkKey(IDataMarket.Params calldata p, address verifiers) private view {
-        uint8 normBits = compares(p.rule) ? 0 : uint8(_bitLength(uint256(p.bound) * p.bound));
+        uint8 normBits = compares(p.rule) ? 0 : bitLength(uint256(p.bound) * p.bound);
         address made = IZkVerifiers(verifiers).verifierOf(p.proofKey, normBits);
         if (made == address(0)) revert UnknownProofKey(p.proofKey, normBits);
         IZkVerifier verifier = IZkVerifier(made);
-        uint256 bits = _bitLength(p.bound) + 1;
-        uint256 rows = _bitLength(p.dimension - 1);
+        uint256 bits = uint256(bitLength(p.bound)) + 1;
+        uint256 rows = bitLength(p.dimension - 1);
         if (rows < bits) rows = bits;
         bool fits = verifier.dimension() == p.dimension && verifier.bits() == bits && verifier.size() == 1 << rows;
         if (!fits) revert WrongProofKey(made);
     }
 
-    function _bitLength(uint256 value) private pure returns (uint256) {
-        return value == 0 ? 0 : Math.log2(value) + 1;
+    /// @dev How many bits `value`, below 2^255, has.
+    function bitLength(uint256 value) internal pure returns (uint8) {
+        return value == 0 ? 0 : uint8(Math.log2(value) + 1);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {AlreadyDone, EmptyRoot, NotOwner, NotRefused, NotValid, ReferenceUnused, ValueCount} from "./Errors.sol";
+import {AlreadyDone, EmptyRoot, NotOwner, NotRefused, NotValid, ReferenceUnused, ValueCount, WrongCertificate} from "./Errors.sol";
 import {IDataMarket} from "./IDataMarket.sol";
 import {Scores} from "./Scores.sol";
 import {Sets} from "./Sets.sol";
@@ -37,6 +37,7 @@ library Verified {
     {
         uint256 valid = s.sets[2] & ~REFERENCE_BIT;
         bool referenced = Sets.has(s.sets[2], REFERENCE);
+        if (s.terms.proofKey != 0) revert WrongCertificate();
         if (accepted & ~valid != 0) revert NotValid(accepted & ~valid);
         uint8 rule = s.terms.rule;
         bool refuses = rule == RULE_TRUST ? referenced : rule != RULE_NONE;

@@ -1,4 +1,4 @@
-"""Certificate zk: what follows from the proved values. The contract does the same sums (library Proved).
+"""Certificate zk: what follows from the proved values. The contract does the same sums (library Proofs).
 
 Records go by increasing address, and so do the values, the bits of a mask, and who wins a tie of the rule on distances.
 Three outcomes: fewer valid data owners than ``min_accepted`` need no proof at all; a rule without output, too few accepted

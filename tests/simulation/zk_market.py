@@ -46,6 +46,8 @@ class ZkMarket(VerifiedMarket):
         self._seat(sender)
         self._need(self.phase == Phase.BATCH)
         order = sorted((k for k in self._members(Bitmap.VALID) if k != REFERENCE), key=self.owners.__getitem__)
+        if len(order) < self.p.min_accepted:  # nothing to prove, nothing is looked at
+            return self._abort("no output", self.block)
         self._match(dos, order)
         try:
             mask, opened = self._mask(values, len(order))
@@ -54,7 +56,7 @@ class ZkMarket(VerifiedMarket):
             self._need(False)
         phi = {order[i]: max(0, v) for i, v in enumerate(opened) if mask >> i & 1}
         self.proof_of = dos, values, proof
-        self._settle(sorted(order[i] for i in range(len(order)) if mask >> i & 1), phi, checked)
+        return self._settle(sorted(order[i] for i in range(len(order)) if mask >> i & 1), phi, checked)
 
     def _match(self, dos: bytes, order: list[int]) -> None:
         """The records are those of VALID, by address."""
@@ -97,7 +99,7 @@ class ZkMarket(VerifiedMarket):
         if scored:
             self._emit(ev.Scored, tuple(phi[k] + (1 << 128) for k in accepted))
         bits = sum(1 << k for k in accepted)
+        self._emit(ev.Proved, checked.c_agg, checked.values_hash)
         self.batch = ev.BatchFinal(self.context.session, self.block, checked.values_hash, bits, bits, bits)
         self._events.append(self.batch)
-        self._emit(ev.Proved, checked.c_agg, checked.values_hash)
         return self._enter(Phase.OUTPUT, self.block)
