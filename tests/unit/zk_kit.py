@@ -14,7 +14,7 @@ import pytest
 
 from protocols.bn254 import fr, g1, srs
 from protocols.bn254.field import R
-from protocols.bn254.g1 import Point
+from protocols.bn254.g1 import Point, Points
 from protocols.bn254.poly import root_of_unity
 from protocols.zk.errors import Check, Refused
 from protocols.zk.hashing import h, tag
@@ -271,6 +271,11 @@ def holds(key: Key, sess: bytes, record: Record, bound_squared: int = BOUND**2, 
     at = check_identity(key, sess, record, bound_squared)
     check_points(record)
     left, right = (add_up(sums) for sums in terms(key, record, at))
+    return paired_by_tau(key, left, right, tau)
+
+
+def paired_by_tau(key: Key, left: Points, right: Points, tau: int = TAU) -> bool:
+    """``range_check.paired`` without pairings."""
     return g1.to_integers(left) == [times(tau, g1.to_integers(right)[0])]
 
 
