@@ -25,7 +25,7 @@ from protocols.zk.params import NB_S, Statement
 from protocols.zk.products import Share
 from protocols.zk.replicated import Seeds
 from protocols.zk.running import Column, quotient, running_sum, vector_column
-from protocols.zk.statement import Claim, Proof, Seen
+from protocols.zk.statement import Claim, Proof, Seen, encode_values
 
 REFERENCE = -1
 """The number under which ``share`` gives the reference."""
@@ -131,6 +131,7 @@ class Prover:
 
     def _take_values(self, value: Vector) -> None:
         values = tuple(fr.signed(x) for x in fr.integers(value))
+        encode_values(values)  # refused here, in whatever statement
         mask = self._select(values) if self.statement is Statement.GRAM else 0
         self.claim = Claim(self.statement, self._sess, self._seen, self._reference, values, mask)
         self._transcript = self.claim.transcript()

@@ -25,6 +25,10 @@ class Step:
         """Bytes of a message."""
         return self.count * (g1.BYTES if self.points else fr.BYTES)
 
+    def need(self, n: int, t: int) -> int:
+        """Messages that must agree: D + 1 + t. Fewer than 4 t + 1 provers, in tests, find lies but name nobody."""
+        return min(n, self.degree + 1 + t)
+
     def read(self, data: bytes) -> Table:
         """A message. ValueError for another length, numbers that are not canonical, points off the curve."""
         if len(data) != self.size:
