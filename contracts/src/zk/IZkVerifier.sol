@@ -69,14 +69,10 @@ interface IZkVerifier {
     ) external view returns (bytes32 sess, uint256 aggX, uint256 aggY, bytes32 valuesHash);
 
     /// @notice All squared norms are at most B2; nothing is said about products. valuesHash is keccak256("").
-    function verifyNone(
-        address market,
-        uint256 session,
-        uint256 round,
-        uint256 B2,
-        uint256 mask,
-        bytes calldata dos
-    ) external view returns (bytes32 sess, uint256 aggX, uint256 aggY, bytes32 valuesHash);
+    function verifyNone(address market, uint256 session, uint256 round, uint256 B2, uint256 mask, bytes calldata dos)
+        external
+        view
+        returns (bytes32 sess, uint256 aggX, uint256 aggY, bytes32 valuesHash);
 
     /// @notice One record alone, as it is judged within a batch: reverts unless it proves what it must.
     function checkRecord(address market, uint256 session, uint256 round, uint256 B2, bytes calldata record)

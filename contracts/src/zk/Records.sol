@@ -65,7 +65,14 @@ library Records {
             c.seal = uint256(state);
             c.u = Transcript.challenge(state);
             pos += 320;
-            uint256 left = _lookup(alpha, Calldata.word(pos), Calldata.word(pos + 32), Calldata.word(pos + 64), Calldata.word(pos + 96), Calldata.word(pos + 160));
+            uint256 left = _lookup(
+                alpha,
+                Calldata.word(pos),
+                Calldata.word(pos + 32),
+                Calldata.word(pos + 64),
+                Calldata.word(pos + 96),
+                Calldata.word(pos + 160)
+            );
             uint256 right = Field.mul(Calldata.word(pos + 128), Field.vanishing(c.z, key.size));
             if (left != right) revert BadRangeIdentity(index);
             uint256 value = _horner(c.v, pos + 128, Calldata.word(pos + 160)); // T, q, then s, m, g
@@ -95,7 +102,14 @@ library Records {
             c.seal = uint256(state);
             c.u = Transcript.challenge(state);
             pos += 448;
-            uint256 left = _lookup(alpha, Calldata.word(pos), Calldata.word(pos + 32), Calldata.word(pos + 64), Calldata.word(pos + 256), Calldata.word(pos + 128));
+            uint256 left = _lookup(
+                alpha,
+                Calldata.word(pos),
+                Calldata.word(pos + 32),
+                Calldata.word(pos + 64),
+                Calldata.word(pos + 256),
+                Calldata.word(pos + 128)
+            );
             left = Field.add(left, Field.mul(delta, _norm(pos, Field.mul(B2, key.inverse), delta)));
             uint256 right = Field.mul(Calldata.word(pos + 96), Field.vanishing(c.z, key.size));
             if (left != right) revert BadRangeIdentity(index);
@@ -125,7 +139,8 @@ library Records {
         unchecked {
             uint256 e = Calldata.word(pos + 160);
             uint256 step = Field.sub(Calldata.word(pos + 288), Calldata.word(pos + 192));
-            uint256 used = Field.add(Field.mul(Calldata.word(pos), Calldata.word(pos)), Field.mul(Calldata.word(pos + 224), e));
+            uint256 used =
+                Field.add(Field.mul(Calldata.word(pos), Calldata.word(pos)), Field.mul(Calldata.word(pos + 224), e));
             uint256 bits = Field.mul(delta, Field.mul(e, Field.sub(e, 1)));
             return Field.add(Field.add(Field.sub(step, used), share), bits);
         }

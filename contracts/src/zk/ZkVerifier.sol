@@ -116,20 +116,19 @@ contract ZkVerifier is IZkVerifier {
         bytes calldata proof
     ) external view returns (bytes32 sess, uint256 aggX, uint256 aggY, bytes32 valuesHash) {
         Batch memory b = _open(sessionHash(market, session, round, B2), B2, mask, dos, Transcript.SCORE);
-        if (scores.length != Values.WIDTH * (b.claims.length - 1) || proof.length != Committee.SCORE) revert BadShape();
+        if (scores.length != Values.WIDTH * (b.claims.length - 1) || proof.length != Committee.SCORE) {
+            revert BadShape();
+        }
         _attach(b, scores, proof);
         return _verify(b);
     }
 
     /// @inheritdoc IZkVerifier
-    function verifyNone(
-        address market,
-        uint256 session,
-        uint256 round,
-        uint256 B2,
-        uint256 mask,
-        bytes calldata dos
-    ) external view returns (bytes32 sess, uint256 aggX, uint256 aggY, bytes32 valuesHash) {
+    function verifyNone(address market, uint256 session, uint256 round, uint256 B2, uint256 mask, bytes calldata dos)
+        external
+        view
+        returns (bytes32 sess, uint256 aggX, uint256 aggY, bytes32 valuesHash)
+    {
         Batch memory b = _open(sessionHash(market, session, round, B2), B2, mask, dos, Transcript.NONE);
         b.valuesHash = keccak256("");
         return _verify(b);

@@ -13,6 +13,8 @@ interface Vm {
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function deployCode(string calldata artifact, bytes calldata args) external returns (address);
     function roll(uint256 number) external;
+    function getCode(string calldata artifact) external view returns (bytes memory);
+    function chainId(uint256 id) external;
     function fee(uint256 basefee) external;
     function prevrandao(bytes32 value) external;
     function deal(address who, uint256 balance) external;
