@@ -89,8 +89,9 @@ class _Reader:
         return taken
 
     def text(self, empty: bool) -> str:
+        data = self.take(self.take(1)[0])
         try:
-            text = self.take(self.take(1)[0]).decode()
+            text = data.decode()
             return text if empty and not text else check_name(text)
         except ValueError as error:
             raise BadString("name", str(error)) from error
@@ -111,8 +112,9 @@ def parse(data: bytes | memoryview) -> File:
     reader.take(len(MAGIC))
     count, steps = struct.unpack(">IH", reader.take(6))
     label = reader.text(True)
+    second = reader.take(128)
     try:
-        tau2 = pairing.g2_from_bytes(reader.take(128))
+        tau2 = pairing.g2_from_bytes(second)
     except ValueError as error:
         raise BadString("second-group", str(error)) from error
     links = tuple(reader.link() for _ in range(steps))

@@ -80,13 +80,13 @@ def check(powers: Points, tau2: Twisted, seed: bytes, threads: int = 1) -> None:
         check_g2(tau2)
     except ValueError as error:
         raise BadString("second-group", str(error)) from error
-    weights = _weights(seed, len(powers) - 1)
-    raised, (lower,) = msm.msm(powers[1:], weights, threads), g1.to_integers(msm.msm(powers[:-1], weights, threads))
+    factors = weights(seed, len(powers) - 1)
+    raised, (lower,) = msm.msm(powers[1:], factors, threads), g1.to_integers(msm.msm(powers[:-1], factors, threads))
     if not pairing.same_ratio(g1.to_integers(raised)[0], G2_GENERATOR, lower, tau2):
         raise BadString("ratio", "the points are not successive powers")
 
 
-def _weights(seed: bytes, count: int) -> Vector:
+def weights(seed: bytes, count: int) -> Vector:
     """(count, 4) random elements of 128 bits."""
     if len(seed) != 32:
         raise ValueError(f"a seed has 32 bytes, not {len(seed)}")
@@ -142,7 +142,7 @@ def fits(lagrange: Points, powers: Points, seed: bytes, threads: int = 1) -> boo
 
     seed: 32 random bytes that whoever computed them could not foresee. The points must be on the curve.
     """
-    values = _weights(seed, len(lagrange))
+    values = weights(seed, len(lagrange))
     expected = commit(powers, poly.interpolate(values, threads=threads), threads)
     return bool(np.array_equal(msm.msm(lagrange, values, threads), expected))
 
