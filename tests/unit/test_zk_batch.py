@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from eth_hash.auto import keccak
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocols.bn254 import fr, g1, poly
 from protocols.bn254.field import Q, R
@@ -98,8 +100,17 @@ def test_other_masks(statement: Statement, mask: int) -> None:
     assert check_batch(w.key, w.sess, batch, BOUND_SQUARED).c_agg == total
 
 
-@pytest.mark.parametrize("deltas", [(1, 0, 0), (0, 1, 0), (1, -1, 0), (0, 2, -1), (-5, 0, 7)])
-@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize(
+    ("deltas", "forced"),
+    [
+        ((1, 0, 0), False),
+        ((0, 1, 0), False),
+        ((1, -1, 0), False),
+        ((0, 2, -1), False),
+        ((0, 1, 0), True),
+        ((-5, 0, 7), True),
+    ],
+)
 def test_wrong_values(deltas: tuple[int, int, int], forced: bool) -> None:
     """Diagonal, off the diagonal, compensating, with a proof made for them; q(z) as it is, or as the identity wants."""
     w = world(Statement.GRAM)
@@ -235,6 +246,22 @@ def test_every_word_with_one_bit_flipped(statement: Statement, rng: np.random.Ge
             flipped = bytearray(data)
             flipped[start + rng.integers(min(32, len(data) - start))] ^= 1 << int(rng.integers(8))
             refused(replace(batch, **{name: bytes(flipped)}))
+
+
+@given(st.data())
+def test_garbage_is_refused_and_nothing_else_is_raised(data: st.DataObject) -> None:
+    statement = data.draw(st.sampled_from(list(Statement)))
+    batch = honest(statement)
+    name = data.draw(st.sampled_from(["dos"] if statement is Statement.NONE else ["dos", "values", "proof"]))
+    old = getattr(batch, name)
+    if data.draw(st.booleans()):
+        new = data.draw(st.binary(max_size=2 * BYTES))
+    else:
+        start = 32 * data.draw(st.integers(0, (len(old) - 1) // 32))
+        extreme = data.draw(st.sampled_from([0, 1, R - 1, R, Q - 1, Q, 2**256 - 1]))
+        new = old[:start] + extreme.to_bytes(32, "big")[: len(old) - start] + old[start + 32 :]
+    if new != old:
+        refused(replace(batch, **{name: new}))
 
 
 def test_points_and_scalars_that_are_not_canonical() -> None:

@@ -114,8 +114,10 @@ def test_two_liars_and_a_gap() -> None:
     assert silent.batch == honest_run(w.statement).batch
 
 
-@pytest.mark.parametrize("deltas", [(1, 0, 0), (0, 0, -1), (1, -1, 0), (3, -5, 2)])
-@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize(
+    ("deltas", "forced"),
+    [((1, 0, 0), False), ((0, 0, -1), False), ((1, -1, 0), False), ((3, -5, 2), False), ((1, -1, 0), True)],
+)
 def test_wrong_scores(deltas: tuple[int, ...], forced: bool) -> None:
     """One, several, compensating; with a proof made for them, and with q(z) as the identity wants it."""
     w = score()
