@@ -1,7 +1,7 @@
 """Certificate zk: are our pieces what their owners committed to? If not: complaints, published pieces, verdicts.
 
-Everybody can compute the commitment of every share, so a prover checks its own pieces alone, all at once, and says which
-do not fit, without showing them. When all have spoken, or half of the phase is over: if more than t provers complain of
+Everybody can compute the commitment of every share, so a prover checks its own pieces alone, all at once, and says
+which do not fit, without showing them. When all have spoken, or half of the phase is over: if more than t complain of
 one data owner it is out and nothing is published, since one of them is honest. Otherwise who complained publishes, and
 everybody judges: not the committed piece, or one that fits, and the prover lied; the committed piece and it does not
 fit, and the data owner did (PROOFS, section 5).
