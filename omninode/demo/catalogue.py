@@ -30,6 +30,7 @@ class Fate(Enum):
     NOT_DELIVERED = "not delivered"
     NOT_VALID = "not valid"  # delivered, but inconsistent or its proof wrong
     HARMLESS = "proved; summed or not, accuracy holds"
+    NOT_SELECTED = "proved, not selected"
     ACCEPTED = "accepted"
 
 
@@ -43,7 +44,8 @@ class Attack:
 
     fate: of a data owner's update.  blame: rule that honest nodes write down against the attacker, "" for none.
     named: whether it is attested on chain and loses its stake for that.  needs: another attack that must be played in
-    the same session ("rebuild" only happens where a piece is missing).
+    the same session ("rebuild" only happens where a piece is missing).  reverts: error of the contract with which a
+    transaction of the attacker fails, "" if none does.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Attack:
     named: bool = False
     phase: str = ""
     needs: str = ""
+    reverts: str = ""
 
 
 def _learning(name: str, line: str, fate: Fate = Fate.HARMLESS, blame: str = "") -> Attack:
@@ -106,12 +109,45 @@ ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (
 )}  # fmt: skip
 """By name, in the order in which `--attack all` plays them."""
 
+PROVED: dict[str, Attack] = {attack.name: attack for attack in (
+    _one("zk-norm", "a vector sqrt(d) times as long as allowed, the record proved for another", Fate.NOT_VALID,
+         "proof-failed"),
+    _one("zk-long", "a vector sqrt(d) times as long as allowed, each coordinate truly in range", Fate.NOT_SELECTED),
+    _one("zk-range", "a coordinate out of range, the record proved for another", Fate.NOT_VALID, "proof-failed"),
+    _one("zk-share", "one prover gets a share that does not fit its commitment", Fate.NOT_VALID,
+         "inconsistent-sharing"),
+    _one("zk-copy", "record and commitments of another data owner", Fate.NOT_DELIVERED, REFUSED),
+    Attack("zk-lie", "a prover lies in every opening of the proof", Who.PROVER, "zk-lie", blame="wrong-opening",
+           named=True),
+    Attack("zk-frame", "a prover complains of a piece that is fine", Who.PROVER, "zk-frame", blame="wrong-opening",
+           named=True),
+    Attack("zk-batch", "a prover posts a batch with another score than was proved", Who.PROVER, "zk-batch",
+           reverts="BadStatementIdentity"),
+)}  # fmt: skip
+"""What `--certificate zk --hostile` plays."""
+
 Plan = tuple[tuple[str, ...], ...]
 """Names of the attacks of each session; () is an honest session."""
 
 TOGETHER: Plan = (("random", "scaled", "wrapped"), ("inconsistent", "missing", "missing-one", "foreign-proof"),
                   ("replay", "replay-other", "data-owner-offline"))  # fmt: skip
 """Attacks that share a session in `all`: each of their data owners stands alone, so none changes another's fate."""
+
+
+HOSTILE_PROVED: Plan = ((), ("zk-norm", "zk-range", "zk-share", "zk-copy"), ("zk-lie",), ("zk-frame",), ("zk-batch",))
+"""The sessions of `--certificate zk --hostile`; data owners' attacks do not touch each other."""
+
+
+def hostile_proved(distances: bool) -> Plan:
+    """The same for a rule: records say nothing of norms where all distances are proved."""
+    return tuple(
+        tuple("zk-long" if distances and name == "zk-norm" else name for name in attacks) for attacks in HOSTILE_PROVED
+    )
+
+
+def attack_of(name: str) -> Attack:
+    """An attack of any certificate by its name (KeyError)."""
+    return ATTACKS[name] if name in ATTACKS else PROVED[name]
 
 
 def listing() -> str:

@@ -32,6 +32,7 @@ from protocols.sessions.params import Mode
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from omninode.chain.transaction import Receipt
     from omninode.learning.document import SessionDocument
     from omninode.roles.services import Services
     from omninode.roles.sessions import Role
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from protocols.sessions.view import SessionView
 
 
+FORCED_GAS = 8_000_000
+"""For a transaction that nobody asked the chain about."""
 REWOUND = ("weights", "bound", "accuracy")
 """What a rewound model has of the state that it goes back to."""
 
@@ -57,12 +60,33 @@ def hostile_roles(services: Services) -> Sequence[Role]:
 def _prover(services: Services) -> Role:
     from omninode.roles.prover import Prover
 
+    _force_wrong_batches(services)
+
     class Hostile(Prover):
         def machine(self, view: SessionView, seed: bytes) -> Machine:
             inner = super().machine(view, seed)
+            if view.p.zk:
+                from omninode.demo.hostile_zk import hostile_prover
+
+                return hostile_prover(inner, services.wallet.address, partial(order_of, services.data_dir), die)
             return HostileProver(inner, services.wallet.address, partial(order_of, services.data_dir), die)
 
     return Hostile(services)
+
+
+def _force_wrong_batches(services: Services) -> None:
+    """What is ordered to be wrong goes out without asking first whether the contract will take it."""
+    market = services.market
+    transact = market.transact
+
+    async def forced(call: str, session: int, args: Sequence[object] = (), *rest: Any, **named: Any) -> Receipt:
+        wrong = call == "postProof" and order_of(services.data_dir, session).kind == "zk-batch"
+        if not wrong or market.queue is None:
+            return await transact(call, session, args, *rest, **named)
+        data = market.contract.interface.function(call).call_data((session, *args))
+        return await market.queue.submit(market.address, data, key=named.get("key"), gas=FORCED_GAS, fn=call)
+
+    market.transact = forced  # type: ignore[method-assign]
 
 
 def _data_owner(services: Services) -> Role:
@@ -76,6 +100,13 @@ def _data_owner(services: Services) -> Role:
         def machine(self, view: SessionView, seed: bytes) -> Machine:
             if view.p.mode == Mode.GROUPED:
                 return BadDataOwner(super().machine(view, seed), data_dir)
+            if view.p.zk:
+                from omninode.demo.hostile_zk import hostile_data_owner
+
+                return hostile_data_owner(
+                    services.context(view.session), services.identity(), seed, peer_key=services.net.peer_key,
+                    keys=services.keys, orders=partial(order_of, data_dir), loot=loot,
+                )  # fmt: skip
             return HostileDataOwner(
                 services.context(view.session), services.identity(), seed, peer_key=services.net.peer_key,
                 orders=partial(order_of, data_dir), loot=loot, die=die,

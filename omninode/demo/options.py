@@ -76,6 +76,10 @@ class DemoOptions:
             raise UsageError(f"{self.provers} provers are too few", "with threshold t = 1 a committee needs 5 provers")
         if self.hostile and self.sessions < 4:
             raise UsageError("--hostile attacks session 3 and looks at what follows", "use --sessions 4 or more")
+        if self.hostile and self.zk and self.sessions < 5:
+            raise UsageError(
+                "--hostile with certificate zk plays attacks in sessions 2 to 5", "use --sessions 5 or more"
+            )
 
     def _check_verified(self) -> None:
         if not LEAST_VERIFIED <= self.owners <= MOST_VERIFIED:
@@ -101,7 +105,12 @@ class DemoOptions:
     @property
     def pay(self) -> str:
         """How the reward is split: rules on distances give no scores to pay by under certificate zk."""
-        return "equal" if self.zk and self.rule not in ("auto", "none", "trust") else self.payout
+        return "equal" if self.zk and self.distances else self.payout
+
+    @property
+    def distances(self) -> bool:
+        """Whether the rule is one on distances of all pairs."""
+        return self.rule not in ("auto", "none", "trust")
 
     @property
     def windows(self) -> dict[str, int]:

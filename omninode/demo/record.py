@@ -34,7 +34,10 @@ PROVED_NAMES = {**PHASE_NAMES, Phase.VALID: "records + shares", Phase.BATCH: "pr
 
 @dataclass
 class SessionRecord:
-    """One session. seconds: wall time per phase; gas: summed per function; escrow: wei sent at creation."""
+    """One session. seconds: wall time per phase; gas: summed per function; escrow: wei sent at creation.
+
+    reverted: wallet -> errors of proofs that the contract refused.
+    """
 
     session: int
     view: SessionView
@@ -43,6 +46,7 @@ class SessionRecord:
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     claimed: dict[bytes, int] = field(default_factory=dict)
     slashed: dict[bytes, int] = field(default_factory=dict)
+    reverted: dict[bytes, list[str]] = field(default_factory=dict)
     bytes_moved: dict[str, int] = field(default_factory=dict)
     escrow: int = 0
     accuracy: float | None = None
@@ -110,6 +114,7 @@ class SessionRecord:
             "escrow": self.escrow,
             "refund": self.claimed.get(view.p.owner, 0),
             "slashed": {hexed(who): wei for who, wei in self.slashed.items()},
+            "reverted": {hexed(who): errors for who, errors in self.reverted.items()},
             "gas": dict(self.gas),
             "calls": dict(self.calls),
             "seconds": {name: round(value, 2) for name, value in self.seconds.items()},

@@ -172,7 +172,7 @@ def proof_table(records: Sequence[SessionRecord]) -> Table:
 
 def fault_table(faults: Sequence[Fault]) -> Table:
     """The attacks of the hostile run."""
-    table = Table(title="Attacks in session 3", title_justify="left")
+    table = Table(title="Attacks", title_justify="left")
     for column in ("attack", "expected", "observed", ""):
         table.add_column(column)
     for fault in faults:

@@ -15,7 +15,7 @@ from omninode.demo import stage
 from omninode.demo.attacks import ATTACKED
 from omninode.demo.baseline import Baseline
 from omninode.demo.cast import LEAST_OWNERS, Cast, cast
-from omninode.demo.catalogue import ATTACKS, HOSTILE, Plan, Who, chosen, plan
+from omninode.demo.catalogue import ATTACKS, HOSTILE, Plan, Who, attack_of, chosen, hostile_proved, plan
 from omninode.demo.loot import LOOT, REWIND, Folder
 from omninode.demo.options import DemoOptions
 from omninode.demo.orders import Order, order_fault
@@ -38,6 +38,9 @@ HONEST_FIRST = 2  # sessions before a single attack: the model stands on its fee
 
 def sessions_of(options: DemoOptions) -> Plan:
     """What is played. UsageError for an unknown attack."""
+    if options.hostile and options.zk:
+        played = hostile_proved(options.distances)
+        return played + ((),) * (options.sessions - len(played))
     if options.hostile:
         return tuple(HOSTILE if number == ATTACKED else () for number in range(1, options.sessions + 1))
     attacks = chosen(options.attack)
@@ -102,20 +105,20 @@ class Siege(demo.Play):
 
     def _give_orders(self, number: int, parts: Cast) -> None:
         told = parts.orders(self._wallets)
-        by_prover = parts.prover_order()
+        by_prover = parts.prover_order(self._wallets)
         if by_prover is not None:
             told |= dict.fromkeys(self._provers, by_prover)
         if by_prover is not None and by_prover.kind == "crash":
             self.attacks.down |= set(self._provers)  # until the draw says which of them it is
         if parts.owner:
-            told[OWNER] = Order("crash", phase=ATTACKS[parts.owner].phase)
+            told[OWNER] = Order("crash", phase=attack_of(parts.owner).phase)
             self.attacks.down.add(OWNER)
         self.attacks.down |= {name for name, order in told.items() if order.kind == "die-safe"}
         for name, order in told.items():
             order_fault(self.cluster.node(name).directory, number, order.kind, order)
         for attack in self._plan[number - 1]:
-            some = ", ".join(parts.attackers.get(attack, ())) or ATTACKS[attack].who.value
-            self.narrator.say(f"session {number}  [red]attack[/] {attack}: {ATTACKS[attack].line} ({some})")
+            some = ", ".join(parts.attackers.get(attack, ())) or attack_of(attack).who.value
+            self.narrator.say(f"session {number}  [red]attack[/] {attack}: {attack_of(attack).line} ({some})")
 
     def _on_event(self, record: SessionRecord, event: ev.ChainEvent) -> None:
         super()._on_event(record, event)
@@ -124,7 +127,7 @@ class Siege(demo.Play):
             address = self._by_prover[record.session] = record.view.committee[parts.seat].address
             name = self.narrator.name(address)
             self.attacks.down -= set(self._provers)
-            if ATTACKS[parts.prover].kind == "crash":
+            if attack_of(parts.prover).kind == "crash":
                 self.attacks.down.add(name)
             self.narrator.say(f"session {record.session}  [red]attacker[/] of {parts.prover}: {name}")
 
@@ -132,7 +135,7 @@ class Siege(demo.Play):
         """Give those who are up and have something to claim some blocks for it."""
         expected = {m.address for m in record.view.members} | {p.address for p in record.view.committee}
         absent = {self._wallets[name] for name in self.attacks.down}
-        named = ATTACKS[parts.prover].named if (parts := self._casts[record.session]).prover else False
+        named = attack_of(parts.prover).named if (parts := self._casts[record.session]).prover else False
         with trio.move_on_after(8 * self.options.block_time):
             await self.watch.until(lambda: expected - absent - set(record.slashed) <= set(record.claimed))
             await self.watch.until(lambda: bool(record.slashed) or not named)  # attested after the end, sometimes
@@ -168,6 +171,8 @@ class Siege(demo.Play):
         lines = await self._lines()
         if self.options.hostile:
             self.attacks.faults = [line.as_fault() for line in lines]
+            if self.options.zk:
+                print_siege(self.console, lines)
             return await super()._finish()
         self.narrator.close()
         print_siege(self.console, lines)
@@ -204,22 +209,23 @@ class Siege(demo.Play):
             if not attacks:
                 continue
             record = self.watch.records[number]
-            learning = any(ATTACKS[attack].who == Who.COLLUDERS for attack in attacks)
+            learning = any(attack_of(attack).who == Who.COLLUDERS for attack in attacks)
             seen = Seen(
                 record.view, record.claimed, record.slashed, blamed.get(number, {}), refused, record.accuracy,
                 await base.unattacked(record.view), await base.undefended(record.view) if learning else None,
+                record.reverted,
             )  # fmt: skip
             everybody = {attack: self._attackers(number, attack) for attack in attacks}
             flat = [address for some in everybody.values() for address in some]
             for attack, some in everybody.items():
-                lines.append(judge(ATTACKS[attack], number, seen, some, flat, self.narrator.names))
+                lines.append(judge(attack_of(attack), number, seen, some, flat, self.narrator.names))
         await trainer.aclose()
         return lines
 
     def _attackers(self, number: int, attack: str) -> list[bytes]:
-        if ATTACKS[attack].who == Who.PROVER:
+        if attack_of(attack).who == Who.PROVER:
             return [self._by_prover[number]]
-        if ATTACKS[attack].who == Who.OWNER:
+        if attack_of(attack).who == Who.OWNER:
             return [self._wallets[OWNER]]
         return [self._wallets[name] for name in self._casts[number].attackers[attack]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from omninode.demo.catalogue import ATTACKS, REFUSED, Attack, Fate, Who
+from omninode.demo.catalogue import REFUSED, Attack, Fate, Who, attack_of
 from omninode.demo.report import Fault
 from omninode.roles import outcome
 from protocols.sessions.params import Bitmap, Phase
@@ -23,6 +23,7 @@ class Seen:
 
     accuracy: of the owner's model after the session, None if it has no sum.  unattacked: what the same session gives
     without attack.  undefended: what it gives if all that was uploaded is summed; None where that says nothing.
+    reverted: wallet -> errors with which transactions of it failed on chain.
     """
 
     view: SessionView
@@ -33,6 +34,7 @@ class Seen:
     accuracy: float | None = None
     unattacked: float | None = None
     undefended: float | None = None
+    reverted: Mapping[bytes, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -61,8 +63,10 @@ class Line:
 
     def as_fault(self) -> Fault:
         """For the report of `--hostile`."""
-        attack = ATTACKS[self.attack]
+        attack = attack_of(self.attack)
         expected = f"{attack.fate.value}" if attack.who != Who.PROVER else "named, slashed; the result right"
+        if attack.reverts:
+            expected = f"the contract reverts with {attack.reverts}; the result right"
         observed = f"rejected {self.rejected}; paid {self.paid}; {self.named}"
         who = ", ".join(self.attackers)
         return Fault(f"{who}: {attack.line}", expected, "; ".join([observed, *self.problems]), self.ok)
@@ -142,6 +146,7 @@ def _expected(fate: Fate) -> tuple[str, ...]:
     return {
         Fate.NOT_DELIVERED: ("not delivered", "no upload"),
         Fate.NOT_VALID: ("proof refused",),
+        Fate.NOT_SELECTED: ("not selected",),
         Fate.ACCEPTED: ("accepted", "against reference"),  # honest in what it says; the cosine is another matter
         Fate.HARMLESS: ("accepted", "against reference"),
     }[fate]
@@ -174,6 +179,10 @@ def _prover(line: Line, attack: Attack, seen: Seen, address: bytes) -> None:
     paid = seen.claimed.get(address, 0) >= view.p.prover_fee
     line.rejected, line.paid = "-", "yes" if paid else "no"
     said = ["slashed"] if slashed else []
+    reasons = seen.reverted.get(address, ())
+    if attack.reverts:
+        line.check(attack.reverts in reasons, f"reverted: {', '.join(reasons) or 'nothing'}")
+        said += [f"reverted {reason}" for reason in reasons]
     line.named = ": ".join([*said, *filter(None, [_blame(line, attack, seen, [address])])]) or "nobody"
     early = attack.kind == "crash" and Phase[attack.phase] <= Phase.VALID
     line.check(not (early and voted), "it voted although it was killed")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from omninode.chain.client import failure
+from omninode.chain.errors import RpcError
 from omninode.demo.record import SessionRecord
 from protocols.sessions.events import ChainEvent
 from protocols.sessions.view import SessionView
@@ -63,7 +65,10 @@ class ChainWatch:
                 self._take_money(log)
         by_hash = {receipt["transactionHash"]: receipt for receipt in receipts}
         for transaction in block["transactions"]:
-            self._count_gas(transaction, by_hash[transaction["hash"]])
+            receipt = by_hash[transaction["hash"]]
+            self._count_gas(transaction, receipt)
+            if receipt["status"] == "0x0":
+                await self._explain(transaction, number)
 
     def _take_money(self, log: Any) -> None:
         raw = self._market.raw(log)
@@ -77,8 +82,7 @@ class ChainWatch:
 
     def _count_gas(self, transaction: dict[str, Any], receipt: dict[str, Any]) -> None:
         """Charge a transaction to its function and session; createSession's session is the newest one."""
-        data = _bytes(transaction["input"])
-        fn = self._functions.get(data[:4]) if _bytes(transaction["to"] or "0x") == self._market.address else None
+        data, fn = self._called(transaction)
         if fn is None:
             return
         session = max(self.records, default=0) if fn == "createSession" else int.from_bytes(data[4:36], "big")
@@ -88,6 +92,25 @@ class ChainWatch:
             record.calls[fn] += 1
             if fn == "createSession":
                 record.escrow = int(transaction["value"], 16)
+
+    def _called(self, transaction: dict[str, Any]) -> tuple[bytes, str | None]:
+        """Call data, and the function of the market that it calls, None for another contract's."""
+        data, to = _bytes(transaction["input"]), _bytes(transaction["to"] or "0x")
+        return data, self._functions.get(data[:4]) if to == self._market.address else None
+
+    async def _explain(self, transaction: dict[str, Any], block: int) -> None:
+        """A proof was refused: the chain says why when it runs it again on the state before that block."""
+        data, fn = self._called(transaction)
+        record = self.records.get(int.from_bytes(data[4:36], "big"))
+        if fn != "postProof" or record is None:
+            return
+        call = {name: transaction[name] for name in ("from", "to", "input", "value", "gas")}
+        try:
+            await self._market.client.rpc("eth_call", call, hex(block - 1))
+        except RpcError as error:
+            said = failure(self._market.contract.interface, fn, error)
+            reason = (said.error if said else "") or error.message
+            record.reverted.setdefault(_bytes(transaction["from"]), []).append(reason)
 
 
 def _bytes(value: str) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omninode.demo.cast import LEAST_OWNERS, cast
-from omninode.demo.catalogue import ATTACKS
+from omninode.demo.catalogue import attack_of
 from omninode.demo.hostile_data_owner import HostileDataOwner
 from omninode.demo.hostile_prover import HostileProver
 from omninode.demo.loot import Pocket
@@ -45,13 +45,13 @@ class Siege(Session):
     def _give_orders(self) -> None:
         for name, order in self.parts.orders(self._wallets).items():
             self.tell(name, order)
-        by_prover = self.parts.prover_order()
+        by_prover = self.parts.prover_order(self._wallets)
         for node in self.provers if by_prover else ():
             self.tell(node.name, by_prover or Order())
         for node in [*self.provers, *self.owners]:
             node.twist = self._silence
         if self.parts.owner:
-            self.owner.twist = mute_from(Phase[ATTACKS[self.parts.owner].phase])
+            self.owner.twist = mute_from(Phase[attack_of(self.parts.owner).phase])
         for node in self.owners:
             assert node.update is not None
             flipped = f"{self.context.session}-{node.address.hex()}.flipped"
@@ -96,7 +96,7 @@ class Siege(Session):
         attackers = {attack: self._attackers(attack) for attack in self._attacks}
         everybody = [address for some in attackers.values() for address in some]
         seen = self._seen()
-        return [judge(ATTACKS[a], self.context.session, seen, some, everybody, self.names)
+        return [judge(attack_of(a), self.context.session, seen, some, everybody, self.names)
                 for a, some in attackers.items()]  # fmt: skip
 
     def expected(self) -> npt.NDArray[np.int64]:
