@@ -20,8 +20,8 @@ from tests.simulation.market import FakeMarket
 from tests.simulation.network import Network
 from tests.simulation.node import Machine, Node
 from tests.simulation.verified_market import VerifiedMarket
-from tests.simulation.zk_market import ZkMarket
 from tests.simulation.wallets import Wallets, enc_public
+from tests.simulation.zk_market import ZkMarket
 
 ENDS = (Phase.FINISHED, Phase.ABORTED)
 SMALL_BOUND = 31

@@ -96,6 +96,19 @@ def quick_pairings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(range_check, "paired", paired)
 
 
+def pairings_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all provers and the contract compute, once."""
+    real, known = range_check.paired, dict[bytes, bool]()
+
+    def paired(key: Key, left: g1.Points, right: g1.Points) -> bool:
+        what = left.tobytes() + right.tobytes()
+        if what not in known:
+            known[what] = real(key, left, right)
+        return known[what]
+
+    monkeypatch.setattr(range_check, "paired", paired)
+
+
 # ----------------------------------------------------------------------------------------------------------- building
 
 
