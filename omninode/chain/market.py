@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from omninode.chain.client import ChainClient
     from omninode.chain.txqueue import TxQueue
+    from omninode.chain.verifiers import Verifiers
 
 # Whoever acts last in a phase also closes it: the estimate of a moment ago may be that of the cheap path.
 MIN_GAS = 900_000
@@ -65,8 +66,11 @@ class Market:
         chain_id: int,
         start_block: int = 0,
         log: FilteringBoundLogger | None = None,
+        verifiers: Verifiers | None = None,
     ) -> None:
+        """verifiers: the factory of the market's verifiers of proofs, None where only reading is meant."""
         self.client, self.queue, self.address, self.registry = client, queue, address, registry
+        self.verifiers = verifiers
         self.chain_id, self.start_block = chain_id, start_block
         self.contract = Contract(address, market_interface())
         self._log = log or client.log

@@ -25,8 +25,10 @@ async def certify(services: Services, params: SessionParams) -> SessionParams:
         key = await trio.to_thread.run_sync(services.keys.make, params, limiter=services.compute)
     except LocalProtocolError as error:
         raise RefusedError(str(error), "give the node a reference string: omninode srs --help") from error
-    market = services.market
-    if await market.verifier_of(key) is None:
-        receipt = await market.create_verifier(key)
+    verifiers = services.market.verifiers
+    if verifiers is None:
+        raise RefusedError("this market takes no proofs", "choose --certificate attested")
+    if await verifiers.of(key) is None:
+        receipt = await verifiers.create(key, services.keys.label)
         services.events.write("verifier_created", key=key.digest.hex(), gas=receipt.gas_used)
     return replace(params, proof_key=key.digest)

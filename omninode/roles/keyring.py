@@ -22,6 +22,11 @@ class Keyring(Protocol):
         """Whether there is a reference string to make keys of."""
         ...
 
+    @property
+    def label(self) -> str:
+        """Of a test string, whose secret everybody can compute; "" for others, and while no key has been made."""
+        ...
+
     def __call__(self, params: SessionParams) -> Key:
         """The key of a session. LocalProtocolError also if it is not the one of ``params.proof_key``."""
         ...
@@ -35,6 +40,7 @@ class NoKeys:
     """The keyring of a node without a reference string."""
 
     configured = False
+    label = ""
 
     def __call__(self, params: SessionParams) -> Key:
         return no_keys(params)
@@ -58,6 +64,11 @@ class LazyKeys:
 
     def make(self, params: SessionParams) -> Key:
         return self._loaded().make(params)
+
+    @property
+    def label(self) -> str:
+        """As of ``Keyring``."""
+        return "" if self._keys is None else self._keys.label
 
     def _loaded(self) -> StringKeys:
         with self._lock:

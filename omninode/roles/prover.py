@@ -49,7 +49,7 @@ class Prover:
     def _warn_without_string(self) -> None:
         """A committee is drawn whatever its members can do: better known before the first session than in it."""
         services = self._services
-        if getattr(services.market, "verifiers", None) is not None and not services.keys.configured:
+        if services.market.verifiers is not None and not services.keys.configured:
             services.log.warning(
                 "no_reference_string", market="takes sessions of certificate zk",
                 means="if this prover is drawn for one it posts no bitmaps and loses its stake",

@@ -22,15 +22,17 @@ async def ask(services: Services, view: SessionView) -> Public:
     market, session = services.market, view.session
     latest = await market.client.block_number()  # one moment for all: somebody may claim while we ask
     history = await market.history(session, last=latest)
-    posted = await calls(market, session, "postBatch", view.batch.block)
+    posted = await calls(market, session, "postProof" if view.p.zk else "postBatch", view.batch.block)
+    settled = posted[0] if posted else None
     blocks = sorted({event.block for event in history if event.name == "Attested"})
     attests = [call for block in blocks for call in await calls(market, session, "attest", block)]
     paid = {event.args["who"] for event in history if event.name == "Claimed"}
     payouts, owed = await _money(market, view, paid, latest)
     escrow = int(await market.client.call(market.contract, "requiredEscrow", params_to_struct(view.p)))
+    batch, proof = (None, settled) if view.p.zk else (settled, None)
     return Public(
-        services.context(session), view, history, posted[0] if posted else None, recover, attests, payouts, owed, escrow
-    )
+        services.context(session), view, history, batch, recover, attests, payouts, owed, escrow, proof
+    )  # fmt: skip
 
 
 async def _money(

@@ -130,8 +130,10 @@ def _check_outcome(found: Findings, replay: Replay, status: dict[str, Any], stat
 
 
 def _check_prover(found: Findings, public: Public, status: dict[str, Any]) -> None:
-    if public.batch is not None:
-        own, posted = status["digest"], public.batch["digest"].hex()
+    proved = public.view.proved
+    if public.batch is not None or proved is not None:
+        decided = proved.values_hash if proved is not None else (public.batch or {})["digest"]
+        own, posted = status["digest"], decided.hex()
         differs = "this node had not decoded the batch" if own is None else f"{own[:16]} is not {posted[:16]}"
         same = own == posted
         found.add("every opening of the own journal gives the posted digest", same, "" if same else differs)
@@ -159,7 +161,7 @@ def explain(lines: list[dict[str, Any]], view: SessionView, own: dict[str, Any] 
     for line in lines:
         index = line["index"]
         if line["delivered"] and not line["valid"]:
-            if index in own.get("inconsistent", []):
+            if index in own.get("inconsistent", []) or index in own.get("convicted", []):
                 line["why"] = "inconsistent shares"
             elif index in own["refused"]:
                 line["why"] = "proof failed"

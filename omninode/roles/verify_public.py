@@ -37,6 +37,7 @@ class Findings:
 @dataclass(frozen=True)
 class Public:
     """A session as the chain has it. history: all events by name.  batch: arguments of the postBatch that settled it.
+    proof: of the postProof, with certificate zk.
 
     attests: arguments of every attest transaction, in order.  payouts: the contract's payoutOf by registration index.
     owed: what each data owner that has claimed nothing could claim now, in wei.  escrow: what the owner had to escrow.
@@ -52,6 +53,7 @@ class Public:
     payouts: Mapping[int, int] = field(default_factory=dict)
     owed: Mapping[int, int] = field(default_factory=dict)
     escrow: int = 0
+    proof: Mapping[str, Any] | None = None
 
     def named(self, name: str) -> list[dict[str, Any]]:
         """Arguments of the events of this name, in order."""

@@ -9,7 +9,7 @@ from threading import Lock
 from omninode.errors import OmninodeError, RefusedError
 from omninode.srs.bases import basis_of
 from omninode.srs.loading import load_string
-from protocols.bn254.srs import Srs
+from protocols.bn254.srs import INSECURE, Srs
 from protocols.errors import LocalProtocolError
 from protocols.sessions.params import SessionParams
 from protocols.zk.key import Key, make_key
@@ -61,6 +61,12 @@ class StringKeys:
             while len(self._keys) > KEPT:
                 self._keys.popitem(last=False)
         return key
+
+    @property
+    def label(self) -> str:
+        """Of a string whose secret everybody can compute, as its id has it; "" for others, and before one was read."""
+        string = self._string
+        return string.id.removeprefix(f"{INSECURE}-") if string is not None and string.insecure else ""
 
     def _made(self, sizes: ZkParams, norms: int | None) -> Key:
         try:

@@ -1,0 +1,99 @@
+"""Certificate zk, in public: the batch that the contract has verified, once more, and what follows from its values.
+
+Only sessions with such a certificate load this module: behind it is the arithmetic of the curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eth_hash.auto import keccak
+
+from omninode.roles.outcome import bits
+from omninode.roles.verify_public import Findings, Public
+from protocols.sessions.params import REFERENCE, Bitmap
+from protocols.sessions.view import SessionView
+from protocols.sessions.zk_judgement import Judgement, by_address, judge, statement_of
+from protocols.sessions.zk_upload import session_of
+from protocols.zk.batch import Batch, check_batch
+from protocols.zk.errors import Refused
+from protocols.zk.key import Key
+from protocols.zk.params import Statement
+from protocols.zk.record import record_bytes
+from protocols.zk.statement import decode_values
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A postProof by its arguments. order: registration indices of its data owners.  values: as signed integers."""
+
+    statement: Statement
+    order: tuple[int, ...]
+    dos: bytes
+    data: bytes
+    proof: bytes
+    values: tuple[int, ...]
+
+
+def check_proof(found: Findings, public: Public, key: Key | None) -> None:
+    """key: of this node's reference string; None: then nothing is said of the proof, which the contract has checked."""
+    view = public.view
+    assert view.batch is not None and view.proved is not None
+    accepted, valid = bits(view.batch.accepted), set(bits(view.sets[Bitmap.VALID]))
+    found.add("accepted data owners are valid", set(accepted) <= valid - {REFERENCE})
+    posted = _posted(public)
+    if not found.add("proof found", posted is not None, "" if posted else "no postProof call in its block"):
+        return
+    assert posted is not None
+    found.add("values hash on chain is that of the values posted", keccak(posted.data) == view.proved.values_hash)
+    wrong = _foreign_records(view, posted)
+    found.add("records are those that were committed to, of all that are valid", not wrong, wrong)
+    judged = judge(view.p, posted.statement, posted.order, len(view.members), posted.values)
+    said = f"{len(judged.accepted)} of {len(posted.order)}"
+    found.add("accepted data owners follow from the proved values", list(judged.accepted) == accepted, said)
+    same = judged.scores == view.scores
+    found.add("scores on chain follow from the proved values", same, f"{len(view.scores)} scores")
+    if key is not None:
+        _check_again(found, public, posted, judged, key)
+
+
+def _posted(public: Public) -> Posted | None:
+    """What the settling transaction said, put in order; None if there is none."""
+    view, call = public.view, public.proof
+    if call is None:
+        return None
+    valid = view.sets[Bitmap.VALID]
+    addresses = {k: view.uploader(k) for k in bits(valid) if k != REFERENCE}
+    values = decode_values(call["values"])
+    return Posted(
+        statement_of(view.p, valid), tuple(by_address(addresses)), call["dos"], call["values"], call["proof"], values
+    )
+
+
+def _foreign_records(view: SessionView, posted: Posted) -> str:
+    """What is wrong with the records, "" if nothing."""
+    size = record_bytes(view.p.statement is not Statement.GRAM)
+    expected: Sequence[int] = ((REFERENCE,) if posted.statement is Statement.SCORE else ()) + posted.order
+    if len(posted.dos) != size * len(expected):
+        return f"{len(posted.dos)} bytes for {len(expected)} records"
+    records = [posted.dos[at : at + size] for at in range(0, len(posted.dos), size)]
+    pairs = zip(expected, records, strict=True)
+    foreign = [
+        k for k, record in pairs if keccak(record) != view.upload_roots.get(k) or record[12:32] != view.uploader(k)
+    ]
+    return f"not those of {foreign}" if foreign else ""
+
+
+def _check_again(found: Findings, public: Public, posted: Posted, judged: Judgement, key: Key) -> None:
+    """The very check of the contract, under the key of this node's own string."""
+    view = public.view
+    assert view.proved is not None
+    batch = Batch(posted.statement, posted.dos, judged.mask, posted.data, posted.proof)
+    try:
+        checked = check_batch(key, session_of(public.context, view.p), batch, view.p.bound**2)
+    except Refused as error:
+        found.add("the proof holds", False, f"{error.check}, record {error.index}")
+        return
+    found.add("the proof holds", True, f"{posted.statement.name.lower()}, {len(posted.order)} data owners")
+    found.add("the sum is committed to as the chain says", checked.c_agg == view.proved.aggregate)
