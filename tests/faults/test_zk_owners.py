@@ -264,6 +264,7 @@ def test_too_few_that_are_honest_end_without_output(monkeypatch: pytest.MonkeyPa
         attacks.forge(monkeypatch, cheat, attacks.beyond(99))
     session.run()
     assert session.market.phase == Phase.ABORTED and session.result is None and session.payouts == {}
+    assert session.owners[2].machine.status()["why"] == "session aborted: no output"
     assert session.market.claimed >= {node.address for node in session.owners}
 
 

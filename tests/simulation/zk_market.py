@@ -10,12 +10,13 @@ from protocols.selection.rules import select
 from protocols.sessions import events as ev
 from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule
 from protocols.zk.batch import Batch, Checked, check_batch
-from protocols.zk.errors import Refused
+from protocols.zk.hashing import word
 from protocols.zk.key import session_hash
 from protocols.zk.params import Statement
 from protocols.zk.record import record_bytes
 from protocols.zk.statement import decode_values, triangle
 from tests.simulation import proofs
+from tests.simulation.market import Revert
 from tests.simulation.verified_market import VerifiedMarket
 
 
@@ -51,9 +52,10 @@ class ZkMarket(VerifiedMarket):
         self._match(dos, order)
         try:
             mask, opened = self._mask(values, len(order))
-            checked = self._checked(Batch(self.statement, dos, mask, values, proof))
-        except Refused:
-            self._need(False)
+            used = (values, proof) if self.statement else (b"", b"")
+            checked = self._checked(Batch(self.statement, dos, mask, *used))
+        except ValueError:  # of which refusals are a kind
+            raise Revert from None
         phi = {order[i]: max(0, v) for i, v in enumerate(opened) if mask >> i & 1}
         self.proof_of = dos, values, proof
         return self._settle(sorted(order[i] for i in range(len(order)) if mask >> i & 1), phi, checked)
@@ -98,8 +100,11 @@ class ZkMarket(VerifiedMarket):
             return self._abort("no output", self.block)
         if scored:
             self._emit(ev.Scored, tuple(phi[k] + (1 << 128) for k in accepted))
-        bits = sum(1 << k for k in accepted)
+        number, bits = self.context.session, sum(1 << k for k in accepted)
+        assert self.proof_of is not None
+        hashes = [checked.values_hash, keccak(self.proof_of[2])]
+        batch_hash = keccak(b"".join([*map(word, (number, self.sets[Bitmap.VALID], bits)), *hashes]))
         self._emit(ev.Proved, checked.c_agg, checked.values_hash)
-        self.batch = ev.BatchFinal(self.context.session, self.block, checked.values_hash, bits, bits, bits)
+        self.batch = ev.BatchFinal(number, self.block, batch_hash, bits, bits, bits)
         self._events.append(self.batch)
         return self._enter(Phase.OUTPUT, self.block)
