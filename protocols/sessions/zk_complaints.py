@@ -97,7 +97,9 @@ class Complaints:
         return effects + desk.broadcast(PieceComplaint(desk.identity.address, bitmap(self.bad)))
 
     def _settle(self) -> list[Effect]:
-        desk, effects, self.settled = self.desk, list[Effect](), True
+        desk, self.settled = self.desk, True
+        said = {k for bad in self._spoken.values() for k in bits(bad)}
+        effects: list[Effect] = [Note("complaints_settled", (("spoken", len(self._spoken)), ("about", len(said))))]
         for k in sorted(self.bad or ()):
             if len(self._complainants(k)) <= desk.t:
                 effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k))
