@@ -3,11 +3,11 @@ pragma solidity ^0.8.28;
 
 import {IDataMarket} from "../../src/IDataMarket.sol";
 import {Sets} from "../../src/Sets.sol";
-import {VerifiedBase} from "./VerifiedBase.sol";
+import {ProvedBase} from "./ProvedBase.sol";
 
-/// @dev What the fuzzer may do: several sessions of both modes at once, honest steps in which some take part and some do not, time,
+/// @dev What the fuzzer may do: several sessions of both modes and certificates at once, honest steps in which some take part and some do not, time,
 /// faults, claims at any moment, and calls in the wrong phase. It keeps its own account of what each claim paid.
-contract Handler is VerifiedBase {
+contract Handler is ProvedBase {
     uint256 public claims; // wei paid out
     uint256 public burnedDeposits;
     bool public paidTwice;
@@ -38,6 +38,8 @@ contract Handler is VerifiedBase {
         IDataMarket.Params memory p =
             single ? verified(uint8((seed >> 248) % 5), uint8((seed >> 252) % 2)) : terms();
         if (!single) p.rule = uint8(seed % 3);
+        bool pays = p.payout == BY_SCORE && p.rule != NONE && p.rule != TRUST; // distances give no scores
+        if (single && !pays && (seed >> 244) % 2 == 0) p.proofKey = KEY;
         p.reward = uint128(1 + (seed >> 8) % 1 ether);
         p.proverFee = uint128((seed >> 80) % 0.1 ether);
         p.deposit = uint128((seed >> 160) % 0.1 ether);
@@ -86,10 +88,11 @@ contract Handler is VerifiedBase {
             for (uint256 seat = 0; seat < 5 && phase(id) == now_; ++seat) {
                 uint256 bits = (all(id) | refBit(id))
                     & (uint256(keccak256(abi.encode(members, seat))) | members | 0xf0f | (seed & REF));
-                if (now_ == IDataMarket.Phase.Valid) try this.openAs(id, seat, bits & view_(id).sets[1]) {} catch {}
+                if (now_ == IDataMarket.Phase.Valid && !isProved(id)) try this.openAs(id, seat, bits & view_(id).sets[1]) {} catch {}
                 if (Sets.has(members, seat)) try this.postAs(id, seat, kindOf(now_), bits) {} catch {}
             }
         } else if (now_ == IDataMarket.Phase.Batch) {
+            if (isProved(id)) return prove(id, members);
             if (market.params(id).mode == 1) return judge(id, members);
             uint256 passed = ready(id);
             postBatch(id, passed, zeros(passed));
@@ -111,6 +114,15 @@ contract Handler is VerifiedBase {
             values[i] = word((random >> 240) % 1200, compares ? 1 + random % values.length : 1);
         }
         postBatch(id, accepted, values);
+    }
+
+    /// @dev Any values that a proof may be about; some scores are not positive, some norms above the bound.
+    function prove(uint256 id, uint256 members) private {
+        int128[] memory xs = new int128[](12);
+        for (uint256 i = 0; i < 12; ++i) {
+            xs[i] = int128(int256(uint256(keccak256(abi.encode(members, i))) % 250_000)) - 25_000;
+        }
+        postProof(id, xs);
     }
 
     /// @dev A few steps in which everybody does what it should, so that runs reach the late phases.
@@ -135,9 +147,10 @@ contract Handler is VerifiedBase {
         if (now_ == IDataMarket.Phase.Register) join(id, i);
         address[] memory owners = market.dataOwnersOf(id);
         if (now_ == IDataMarket.Phase.Register || i >= owners.length) return;
+        bytes32 root = rootOf(id, i);
         vm.prank(owners[i]);
         if (now_ == IDataMarket.Phase.Keys) market.commitShares(id, "root");
-        else market.commitUpload(id, uploadRoot(i));
+        else market.commitUpload(id, root);
     }
 
     function postAs(uint256 id, uint256 seat, uint8 kind, uint256 bits) external {
@@ -168,11 +181,12 @@ contract Handler is VerifiedBase {
         seat %= 5;
         address prover = market.committeeOf(id)[seat];
         if (index > 200) {
-            market.postReceipt(id, 255, seat, signAs(prover, receiptStruct(id, model, referenceRoot(), seat)));
+            bytes32 root = isProved(id) ? keccak256(record(id, model)) : referenceRoot();
+            market.postReceipt(id, 255, seat, signAs(prover, receiptStruct(id, model, root, seat)));
             return;
         }
         index %= uint8(owners.length);
-        bytes memory signature = signAs(prover, receiptStruct(id, owners[index], uploadRoot(index), seat));
+        bytes memory signature = signAs(prover, receiptStruct(id, owners[index], rootOf(id, index), seat));
         market.postReceipt(id, index, seat, signature);
     }
 

@@ -35,7 +35,7 @@ abstract contract VerifiedBase is MarketBase {
         return keccak256("reference");
     }
 
-    function commitReference(uint256 id) internal {
+    function commitReference(uint256 id) internal virtual {
         vm.prank(model);
         market.commitReference(id, referenceRoot());
         referenced[id] = true;
@@ -45,7 +45,7 @@ abstract contract VerifiedBase is MarketBase {
         return referenced[id] ? REF : 0;
     }
 
-    function step(uint256 id) internal override {
+    function step(uint256 id) internal virtual override {
         if (market.params(id).mode == 0) return super.step(id);
         IDataMarket.Phase now_ = phase(id);
         if (now_ == IDataMarket.Phase.Register) {
