@@ -18,10 +18,11 @@ from protocols.sessions.zk_judgement import Judgement, by_address, judge, statem
 from protocols.sessions.zk_upload import session_of
 from protocols.zk.batch import Batch, check_batch
 from protocols.zk.errors import Refused
+from protocols.zk.hashing import word
 from protocols.zk.key import Key
 from protocols.zk.params import Statement
 from protocols.zk.record import record_bytes
-from protocols.zk.statement import decode_values
+from protocols.zk.statement import decode_values, value_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Posted:
 
 
 def check_proof(found: Findings, public: Public, key: Key | None) -> None:
-    """key: of this node's reference string; None: then nothing is said of the proof, which the contract has checked."""
+    """key: of this node's reference string; None: then the proof is not checked again, and that is said."""
     view = public.view
     assert view.batch is not None and view.proved is not None
     accepted, valid = bits(view.batch.accepted), set(bits(view.sets[Bitmap.VALID]))
@@ -47,8 +48,12 @@ def check_proof(found: Findings, public: Public, key: Key | None) -> None:
         return
     assert posted is not None
     found.add("values hash on chain is that of the values posted", keccak(posted.data) == view.proved.values_hash)
+    found.add("batch hash on chain is that of the batch posted", _batch_hash(public) == view.batch.batch_hash)
     wrong = _foreign_records(view, posted)
     found.add("records are those that were committed to, of all that are valid", not wrong, wrong)
+    wanted, count = value_count(posted.statement, len(posted.order)), len(posted.values)
+    if not found.add("there is a value for everything that is proved", count == wanted, f"{count} of {wanted}"):
+        return
     judged = judge(view.p, posted.statement, posted.order, len(view.members), posted.values)
     said = f"{len(judged.accepted)} of {len(posted.order)}"
     found.add("accepted data owners follow from the proved values", list(judged.accepted) == accepted, said)
@@ -56,19 +61,35 @@ def check_proof(found: Findings, public: Public, key: Key | None) -> None:
     found.add("scores on chain follow from the proved values", same, f"{len(view.scores)} scores")
     if key is not None:
         _check_again(found, public, posted, judged, key)
+    else:
+        found.add("the contract has checked the proof", True, "not repeated here: no reference string, or another")
 
 
 def _posted(public: Public) -> Posted | None:
-    """What the settling transaction said, put in order; None if there is none."""
+    """What the settling transaction said, put in order; None if there is none.
+
+    Where nothing is opened the contract takes any values and proof, and does not look at them.
+    """
     view, call = public.view, public.proof
     if call is None:
         return None
     valid = view.sets[Bitmap.VALID]
     addresses = {k: view.uploader(k) for k in bits(valid) if k != REFERENCE}
-    values = decode_values(call["values"])
-    return Posted(
-        statement_of(view.p, valid), tuple(by_address(addresses)), call["dos"], call["values"], call["proof"], values
-    )
+    statement = statement_of(view.p, valid)
+    data, proof = (call["values"], call["proof"]) if statement is not Statement.NONE else (b"", b"")
+    try:
+        values = decode_values(data)
+    except Refused:
+        values = ()
+    return Posted(statement, tuple(by_address(addresses)), call["dos"], data, proof, values)
+
+
+def _batch_hash(public: Public) -> bytes:
+    """As the market computes it."""
+    view = public.view
+    assert view.batch is not None and view.proved is not None and public.proof is not None
+    words = b"".join(map(word, (view.session, view.sets[Bitmap.VALID], view.batch.accepted)))
+    return keccak(words + view.proved.values_hash + keccak(public.proof["proof"]))
 
 
 def _foreign_records(view: SessionView, posted: Posted) -> str:

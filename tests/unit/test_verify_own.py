@@ -46,7 +46,10 @@ def played() -> Session:
 
 
 class Part:
-    """The node of a role with its store, and what `session verify` uses of its services."""
+    """The node of a role with its store, and what `session verify` uses of its services. keys: of certificate zk."""
+
+    keys: Any = staticmethod(no_keys)
+    asked: Any = staticmethod(public_of)
 
     def __init__(self, folder: Path, session: Session, node: Node, role: str) -> None:
         place = {"prover": session.provers, "data_owner": session.owners}.get(role, [node]).index(node)
@@ -69,10 +72,10 @@ class Part:
         services: Any = SimpleNamespace(
             store=store, wallet=SimpleNamespace(address=self.node.address), data_dir=self.folder,
             market=SimpleNamespace(session_events=events), context=lambda session: self.session.context,
-            identity=lambda: identity_of(self.node), net=SimpleNamespace(peer_key=self.peer), keys=no_keys,
+            identity=lambda: identity_of(self.node), net=SimpleNamespace(peer_key=self.peer), keys=self.keys,
         )  # fmt: skip
         try:
-            return found, await verify_own.check_own(found, services, public or public_of(self.session))
+            return found, await verify_own.check_own(found, services, public or self.asked(self.session))
         finally:
             store.close()
 
