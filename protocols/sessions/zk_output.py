@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from protocols.bn254 import fr
 from protocols.bn254.fr import Vector
 from protocols.sessions.prover_rebuild import Rebuild
+from protocols.sessions.shelf import get_vector, put_vector
 from protocols.sessions.zk_pieces import ZkPieces
 
 
 @dataclass
 class ZkSum:
-    """Adds up one share after the other; the sum is kept, since the owner may ask again."""
+    """Adds up one share after the other. The sum lies on the shelf: the owner may ask again."""
 
     pieces: ZkPieces
     rebuild: Rebuild
-    _sum: tuple[list[int], Vector] | None = field(default=None, repr=False)
+    _summed: list[int] | None = None
 
     def output(self, selected: list[int]) -> tuple[Vector, tuple[int, ...]] | None:
         """(d + 6, 4); None if a share is missing, or nothing was accepted."""
         if not selected or not all(self.rebuild.has(k) for k in selected):
             return None
-        if self._sum is None or self._sum[0] != selected:
+        shelf = self.pieces.shelf
+        if self._summed != selected:
             total = fr.zeros(self.pieces.length)
             for k in selected:
                 share = self.rebuild.share(k)
                 assert share is not None
                 fr.add_into(total, share)
-            self._sum = selected, total
-        return self._sum[1], ()
+            put_vector(shelf, "sum", total)
+            self._summed = selected
+        return get_vector(shelf, "sum").reshape(-1, 4), ()
