@@ -12,7 +12,7 @@ MODES = ("verified", "grouped")
 CERTIFICATES = ("attested", "zk")
 RULES = ("auto", "none", "trust", "outlier", "multi-krum")
 LEAST_VERIFIED, MOST_VERIFIED, MOST_PROVED = 4, 255, 64
-PROOF_BLOCKS = 40
+PROOF_BLOCKS = 60
 """Of the windows for uploads and for checks with certificate zk: proofs of all nodes are made on one machine."""
 
 

@@ -177,14 +177,16 @@ def check_many(
     return found
 
 
-def _unpaired(key: Key, sums: dict[int, tuple[Terms, Terms]], among: list[int]) -> list[int]:
-    """Those of the records whose openings are wrong."""
+def _unpaired(key: Key, sums: dict[int, tuple[Terms, Terms]], among: list[int], *, wrong: bool = False) -> list[int]:
+    """Those of the records whose openings are wrong. wrong: it is known that one of them is."""
     if not among:
         return []
-    left, right = (list(chain.from_iterable(sums[index][side] for index in among)) for side in (0, 1))
-    if paired(key, add_up(left), add_up(right)):
-        return []
+    if not wrong:
+        left, right = (list(chain.from_iterable(sums[index][side] for index in among)) for side in (0, 1))
+        if paired(key, add_up(left), add_up(right)):
+            return []
     if len(among) == 1:
         return among
     half = len(among) // 2
-    return _unpaired(key, sums, among[:half]) + _unpaired(key, sums, among[half:])
+    found = _unpaired(key, sums, among[:half])
+    return found + _unpaired(key, sums, among[half:], wrong=not found)

@@ -375,7 +375,7 @@ def test_a_demo_of_proofs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("demo", "--rule", "multi-krum")
     assert [options.zk for options in seen] == [True, True, False]
     assert [options.pay for options in seen] == ["contribution", "equal", "contribution"]
-    assert [options.windows["settle_blocks"] for options in seen] == [40, 40, 25]
+    assert [options.windows["settle_blocks"] for options in seen] == [60, 60, 25]
 
 
 class Terminal(io.StringIO):
