@@ -1,0 +1,230 @@
+"""Roles and certificate zk, without chain and network: who has a string and who has not, keys, verifiers, documents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from omninode.chain.transaction import Receipt
+from omninode.chain.verifiers import key_terms
+from omninode.errors import RefusedError, UsageError
+from omninode.learning.document import SessionDocument
+from omninode.roles import data_owner, model_owner, prover
+from omninode.roles.certificate import certify
+from omninode.roles.keyring import NoKeys
+from omninode.roles.owner_model import ModelState
+from protocols.errors import LocalProtocolError
+from protocols.sessions.events import CommitteeDrawn, ProverInfo
+from protocols.sessions.owner import Output
+from protocols.sessions.params import Mode, Payout, Rule, SessionParams
+from protocols.sessions.view import SessionView
+from protocols.sessions.zk_owner import ZkOwnerMachine
+from protocols.sessions.zk_prover import ZkProverMachine
+from protocols.sessions.zk_upload import ZkUpload
+from tests.simulation import proofs
+from tests.simulation.session import small_params
+from tests.unit.test_roles_verified import OWN, D, document, services, vars_of  # noqa: F401
+
+
+class Keys:
+    """As a node with the string of the simulations has them."""
+
+    configured, label = True, proofs.LABEL
+
+    def __call__(self, params: SessionParams) -> Any:
+        key = proofs.key_of(params)
+        if key.digest != params.proof_key:
+            raise LocalProtocolError("this session is proved under another string")
+        return key
+
+    make = staticmethod(proofs.key_of)
+
+
+class Factory:
+    """Verifiers, in memory."""
+
+    def __init__(self) -> None:
+        self.made: dict[bytes, str] = {}
+
+    async def of(self, key: Any) -> bytes | None:
+        return b"v" * 20 if key.digest in self.made else None
+
+    async def create(self, key: Any, label: str = "") -> Receipt:
+        self.made[key.digest] = label
+        return Receipt(tx_hash=b"", block=1, gas_used=5, price=0, ok=True)
+
+
+@pytest.fixture
+def node(services: Any) -> Any:  # noqa: F811
+    services.keys, services.compute = Keys(), None
+    services.market = SimpleNamespace(verifiers=Factory())
+    return services
+
+
+def view_of(owner: bytes = OWN, **changes: Any) -> SessionView:
+    view = SessionView(4)
+    numbers = {"mode": Mode.VERIFIED, "rule": Rule.TRUST, "owner": owner, **changes}
+    view.params = small_params(zk=True, **numbers)
+    return view
+
+
+def events_of(node: Any) -> str:
+    text: str = (node.data_dir / "events.jsonl").read_text()
+    return text
+
+
+# ------------------------------------------------------------------------------------------------------------ machines
+
+
+def test_machines_get_the_keys(node: Any) -> None:
+    seed = bytes(32)
+    assert isinstance(model_owner.ModelOwner(node).machine(view_of(), seed), ZkOwnerMachine)
+    assert isinstance(prover.Prover(node).machine(view_of(), seed), ZkProverMachine)
+    machine: Any = data_owner.DataOwner(node).machine(view_of(), seed)
+    assert isinstance(machine._upload, ZkUpload)
+    assert machine._upload._keys is node.keys
+
+
+# ---------------------------------------------------------------------------------------------------- without a string
+
+
+async def test_a_data_owner_without_a_string_does_not_join_and_says_why(node: Any) -> None:
+    node.keys = NoKeys()
+    role = data_owner.DataOwner(node)
+    assert await role.join(view_of(owner=b"x" * 20)) is None
+    assert "[proofs] string" in role.refusals[4]
+    assert "[proofs] string" in events_of(node)
+
+
+async def test_a_data_owner_with_another_string_does_not_join(node: Any) -> None:
+    view = view_of(owner=b"x" * 20)
+    view.params = replace(view.p, proof_key=b"k" * 32)
+    role = data_owner.DataOwner(node)
+    assert await role.join(view) is None
+    assert "another string" in role.refusals[4]
+
+
+async def test_a_prover_without_a_string_takes_no_part(node: Any) -> None:
+    node.keys = NoKeys()
+    view = view_of(owner=b"x" * 20)
+    view.apply(CommitteeDrawn(4, 9, (ProverInfo(OWN, bytes(32), bytes(32)),)))
+    assert await prover.Prover(node).join(view) is None
+    assert "session_refused" in events_of(node)
+
+
+async def test_a_prover_with_the_string_takes_part(node: Any) -> None:
+    assert await prover.Prover(node).join(view_of(owner=b"x" * 20)) is not None
+
+
+@pytest.mark.parametrize(
+    ("string", "factory", "warned"), [(False, True, True), (True, True, False), (False, False, False)]
+)
+def test_a_prover_warns_at_its_start(node: Any, string: bool, factory: bool, warned: bool) -> None:
+    node.keys = Keys() if string else NoKeys()
+    node.market.verifiers = Factory() if factory else None
+    prover.Prover(node)._warn_without_string()
+    path = node.data_dir / "events.jsonl"
+    assert ("no_reference_string" in (path.read_text() if path.exists() else "")) == warned
+
+
+# ------------------------------------------------------------------------------------------------------------ creation
+
+
+async def test_the_first_session_of_a_key_makes_its_verifier(node: Any) -> None:
+    params = replace(view_of().p, proof_key=bytes(32))
+    certified = await certify(node, params)
+    assert certified == proofs.proved(params)
+    assert certified.zk
+    assert node.market.verifiers.made == {certified.proof_key: proofs.LABEL}
+    assert "verifier_created" in events_of(node)
+    node.market.verifiers.create = None  # not asked for a second time
+    assert await certify(node, params) == certified
+
+
+async def test_no_session_without_a_string(node: Any) -> None:
+    node.keys = NoKeys()
+    with pytest.raises(RefusedError, match="reference string") as caught:
+        await certify(node, view_of().p)
+    assert "omninode srs" in caught.value.cure
+
+
+async def test_no_session_where_the_market_takes_no_proofs(node: Any) -> None:
+    node.market.verifiers = None
+    with pytest.raises(RefusedError, match="takes no proofs"):
+        await certify(node, view_of().p)
+
+
+@pytest.mark.parametrize("rule", [Rule.TRUST, Rule.MULTI_KRUM])
+def test_the_terms_of_a_key(rule: Rule) -> None:
+    key = proofs.key_of(view_of(rule=rule).p)
+    terms = key_terms(key, "x" * 40)
+    assert (terms["dimension"], terms["size"], terms["normBits"]) == (40, key.params.size, key.norm_bits or 0)
+    assert terms["label"] == b"x" * 32
+    assert (terms["powers"] == (0, 0)) == (rule == Rule.MULTI_KRUM)
+    x1, x0, y1, y0 = terms["tau2"]  # type: ignore[misc]
+    assert (x0, x1, y0, y1) == tuple(key.tau2)
+    assert key_terms(key)["label"] == bytes(32)
+
+
+# ------------------------------------------------------------------------------------------------------------ documents
+
+
+async def owner_of(node: Any) -> model_owner.ModelOwner:
+    node.config = replace(node.config, model_owner=replace(node.config.model_owner, certificate="zk"))
+    role = model_owner.ModelOwner(node)
+    await role.model.load_or_pretrain()
+    role.model.state = ModelState(**{**vars_of(role.model.require()), "bound": 489_210})
+    return role
+
+
+async def test_a_document_for_zk_has_fewer_bits(node: Any) -> None:
+    role = await owner_of(node)
+    made = await role._document(True)
+    assert (made.frac_bits, made.bound) == (9, 489_210 >> 7)
+    plain = await role._document(False)
+    assert (plain.frac_bits, plain.bound) == (16, 489_210)
+
+
+async def test_a_bound_that_no_table_holds(node: Any) -> None:
+    role = await owner_of(node)
+    role.model.state = ModelState(**{**vars_of(role.model.require()), "bound": 1 << 40})
+    with pytest.raises(UsageError, match="too short to be proved") as caught:
+        await role.create_session({})
+    assert "--certificate attested" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"mode": "grouped"}, "mode verified only"),
+        ({"data_owners": 65}, "at most 64 data owners"),
+        ({"rule": "multi-krum", "payout": "contribution"}, "gives? no scores to pay by"),
+    ],
+)
+async def test_terms_that_zk_does_not_take(node: Any, overrides: dict[str, Any], words: str) -> None:
+    role = await owner_of(node)
+    with pytest.raises(UsageError, match=words):
+        await role.create_session(overrides)
+
+
+async def test_the_next_bound_is_kept_in_the_presets_units(node: Any) -> None:
+    """A session with 9 fractional bits leaves the same bound, as a real number, as one with 16."""
+    import numpy as np
+
+    real, bounds = 1000 / 2**16, {}
+    for frac_bits in (16, 9):
+        role = await owner_of(node)
+        made: SessionDocument = replace(
+            document(node, bytes(4 * D)), frac_bits=frac_bits, bound=489_210 >> 16 - frac_bits
+        )
+        params = replace(
+            view_of(payout=Payout.EQUAL).p, dimension=D, frac_bits=frac_bits, bound=made.bound, doc_digest=made.digest()
+        )
+        opened = Output(np.full(D, round(4 * real * 2**frac_bits), dtype=np.int64), 4, (), (1, 1, 1, 1))
+        role.model.state = ModelState(**{**vars_of(role.model.require()), "applied": ()})
+        await role.model.apply(9, params, made, opened)
+        bounds[frac_bits] = role.model.require().bound
+    assert bounds[9] == pytest.approx(bounds[16], rel=0.02)
