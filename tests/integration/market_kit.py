@@ -42,6 +42,7 @@ from omninode.learning.presets import DIGITS
 from omninode.learning.reference import ROOT_SAMPLES
 from omninode.roles import outcome
 from omninode.roles.events_codec import unpack_events
+from omninode.roles.keyring import keyring
 from omninode.roles.replay import without_rolled_back
 from omninode.store.db import DATABASE, Store
 from protocols.sessions import machines
@@ -90,7 +91,9 @@ def opened_in(data_dir: Path, context: Context) -> tuple[Output | None, SessionV
     seed, inputs = seed_of(data_dir, context.session, "model_owner"), journal(data_dir, context.session, "model_owner")
     created = next(event for kind, payload in inputs if kind == "chain" for event in unpack_events(payload)[1])
     assert isinstance(created, SessionCreated)
-    machine = machines.owner(created.params, context, cast(Any, wallet), seed)
+    string = data_dir.parent.parent / "string.srs"
+    keys = keyring(str(string) if string.exists() else "", data_dir, 1)
+    machine = machines.owner(created.params, context, cast(Any, wallet), seed, keys)
     for kind, payload in inputs:
         if kind == "chain":
             for event in unpack_events(payload)[1]:
