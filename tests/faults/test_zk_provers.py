@@ -185,6 +185,30 @@ def test_who_speaks_last_is_named_all_the_same() -> None:
     assert session.market.named == 1 << 1
 
 
+@pytest.mark.parametrize("label", LABELS)
+def test_openings_that_come_blocks_later(label: str) -> None:
+    """Nobody is left out, or named, for that."""
+    session = drawn(46, settle_blocks=40, **GRAM)
+    held: list[tuple[int, Node, fx.Effect]] = []
+
+    def hold(node: Node, effects: Effects) -> Effects:
+        late = [e for e in effects if isinstance(e, fx.Send) and isinstance(e.message, msg.Opening)]
+        late = [e for e in late if e.message.label == label]  # type: ignore[attr-defined]
+        held.extend((session.market.block + 4, node, e) for e in late)
+        return [e for e in effects if e not in late]
+
+    def release(session: Session) -> None:
+        for entry in [entry for entry in held if entry[0] <= session.market.block]:
+            held.remove(entry)
+            session.network.act(entry[1], [entry[2]])
+
+    session.on_block = release
+    for node in session.provers:
+        node.twist = hold
+    session.run()
+    assert session.assert_exact().count == 6 and session.market.named == 0 and blamed(session) == set()
+
+
 @pytest.mark.parametrize("seats", [(0, 1), (0, 3)])
 def test_more_than_t_liars_give_no_batch(seats: tuple[int, int]) -> None:
     """Nothing can be decoded; or something wrong, if lies and the truth of two others are on one polynomial."""
