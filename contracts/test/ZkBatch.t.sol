@@ -246,7 +246,7 @@ contract ZkBatchTest is ZkForger {
         refused(NONE, b, because(BadOrder.selector, 1));
     }
 
-    function testNorms() public view {
+    function testNorms() public {
         Batch memory b = _batches[GRAM];
         int128[3] memory norms = [int128(-1), int128(int256(BOUND)) + 1, type(int128).min];
         for (uint256 i = 0; i < 3; ++i) {
@@ -262,6 +262,11 @@ contract ZkBatchTest is ZkForger {
         }
         store(b.values, 0, 0);
         refused(GRAM, b, because(BadStatementIdentity.selector));
+        uint256 most = type(uint256).max; // nothing is above this bound, but what is negative is no norm
+        b = gramBatch(_gram.sessionHash(market, 7, 0, most), 1, 1);
+        ok(passed(submit(GRAM, b, 7, most)), "any norm");
+        store(b.values, 0, -1);
+        ok(keccak256(submit(GRAM, b, 7, most)) == keccak256(because(BadNorm.selector, 0)), "negative");
     }
 
     function testValuesAndMaskAreBound() public view {
@@ -345,17 +350,27 @@ contract ZkBatchTest is ZkForger {
         }
     }
 
-    /// @dev rho: errors of two records that cancel each other out for equal weights.
+    /// @dev rho: errors of two records that cancel each other out for equal weights. W of the first moves by 1, that of
+    /// the second by -(tau - z) / (tau - z'), which only whoever knows tau can compute for z that are not the same.
     function testOpeningsMovedInOppositeDirections() public view {
         Batch memory b = _batches[NONE];
+        uint256[2] memory off = [sub(TAU, challengeOf(b.dos, 0)), sub(TAU, challengeOf(b.dos, 1))];
         for (uint256 k = 0; k < 2; ++k) {
             uint256 pos = 896 * k + 768;
-            uint256[2] memory by = times(1);
-            if (k == 1) by[1] = Q - by[1];
+            uint256[2] memory by = times(k == 0 ? 1 : sub(0, divide(off[0], off[1])));
             (, bytes memory moved) = address(6).staticcall(abi.encode(point(b.dos, pos), by));
             b.dos = put(put(b.dos, pos, word(moved, 0)), pos + 32, word(moved, 32));
         }
         refused(NONE, b, because(BadPairing.selector));
+    }
+
+    /// @dev z of a record under a key with norms.
+    function challengeOf(bytes memory dos, uint256 k) private view returns (uint256) {
+        bytes32 state = keccak256(
+            bytes.concat(tag("rangenorm"), _norms.sessionHash(market, 7, 0, BOUND), slice(dos, 896 * k, 896 * k + 320))
+        );
+        state = keccak256(bytes.concat(state, slice(dos, 896 * k + 320, 896 * k + 384)));
+        return F(keccak256(bytes.concat(state, slice(dos, 896 * k + 384, 896 * k + 448))));
     }
 
     function testCommitmentsSwapped() public view {

@@ -127,7 +127,7 @@ contract ZkKeysTest is ZkForger {
         factory.create(inverse); // another generator of the same group: another digest, which no node computes
     }
 
-    /// @dev The table has 2^b rows, and N 2^(2b-2) < 2^127. The field has roots of unity of order 2^28 at most.
+    /// @dev The table has 2^b rows. The field has roots of unity of order 2^28 at most.
     function testBits() public {
         uint8[4] memory bits = [uint8(0), 7, 65, 255];
         for (uint256 i = 0; i < 4; ++i) {

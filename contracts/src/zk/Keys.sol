@@ -25,9 +25,8 @@ library Keys {
     function requireValid(KeyTerms memory t) internal view {
         uint256 size = t.size;
         if (size < 2 || size & (size - 1) != 0 || t.dimension == 0 || t.dimension > size) revert BadKey("size");
-        if (t.bits == 0 || t.bits > 64 || 1 << t.bits > size || size << (2 * t.bits - 2) >= 1 << 127) {
-            revert BadKey("bits");
-        }
+        // N has 32 bits, so that inner products fit 128: N 2^(2b-2) <= 2^91
+        if (t.bits == 0 || 1 << t.bits > size) revert BadKey("bits");
         if (t.root >= Field.R || Field.power(t.root, size / 2) != Field.R - 1) revert BadKey("root");
         _requirePoint(t.table, "table");
         _requirePoint(t.padding, "padding");
