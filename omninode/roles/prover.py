@@ -10,7 +10,6 @@ from omninode.chain.errors import ChainError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.store import shelf
-from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
 from protocols.sessions.params import Phase
 
@@ -52,7 +51,7 @@ class Prover:
         if services.market.verifiers is not None and not services.keys.configured:
             services.log.warning(
                 "no_reference_string", market="takes sessions of certificate zk",
-                means="if this prover is drawn for one it posts no bitmaps and loses its stake",
+                means="if this prover is drawn for one it can only vote for nobody",
                 do="set [proofs] string, see omninode srs --help",
             )  # fmt: skip
             services.events.write("no_reference_string")
@@ -76,10 +75,8 @@ class Prover:
         return view.phase == Phase.COMMITTEE or view.prover_index(self._services.wallet.address) is not None
 
     async def join(self, view: SessionView) -> SessionDriver | None:
-        """A driver around a fresh prover machine; none where a proof cannot be checked here."""
+        """A driver around a fresh prover machine."""
         context = self._services.context(view.session)
-        if view.p.zk and not await self._can_prove(view):
-            return None
 
         def leave_if_not_drawn(driver: SessionDriver) -> None:
             drawn = driver.machine.view.committee
@@ -90,16 +87,6 @@ class Prover:
             self.name, context, self._services, lambda seed: self.machine(view, seed),
             after=leave_if_not_drawn, close=lambda: shelf.shelf_of(self._services.data_dir, view.session).close(),
         )  # fmt: skip
-
-    async def _can_prove(self, view: SessionView) -> bool:
-        services = self._services
-        try:
-            await trio.to_thread.run_sync(services.keys, view.p, limiter=services.compute)
-        except LocalProtocolError as error:
-            services.log.error("session_without_key", session=view.session, reason=str(error))
-            services.events.write("session_refused", session=view.session, reason=str(error))
-            return False
-        return True
 
     def machine(self, view: SessionView, seed: bytes) -> Machine:
         """The protocol machine of one session; overridden where a test wants another behaviour.

@@ -17,10 +17,10 @@ from omninode.roles.certificate import certify
 from omninode.roles.keyring import NoKeys
 from omninode.roles.owner_model import ModelState
 from protocols.errors import LocalProtocolError
-from protocols.sessions.events import CommitteeDrawn, ProverInfo
 from protocols.sessions.owner import Output
 from protocols.sessions.params import Mode, Payout, Rule, SessionParams
 from protocols.sessions.view import SessionView
+from protocols.sessions.zk_abstain import AbstainingProver
 from protocols.sessions.zk_owner import ZkOwnerMachine
 from protocols.sessions.zk_prover import ZkProverMachine
 from protocols.sessions.zk_upload import ZkUpload
@@ -107,16 +107,11 @@ async def test_a_data_owner_with_another_string_does_not_join(node: Any) -> None
     assert "another string" in role.refusals[4]
 
 
-async def test_a_prover_without_a_string_takes_no_part(node: Any) -> None:
+def test_a_prover_without_a_string_abstains(node: Any) -> None:
     node.keys = NoKeys()
-    view = view_of(owner=b"x" * 20)
-    view.apply(CommitteeDrawn(4, 9, (ProverInfo(OWN, bytes(32), bytes(32)),)))
-    assert await prover.Prover(node).join(view) is None
-    assert "session_refused" in events_of(node)
-
-
-async def test_a_prover_with_the_string_takes_part(node: Any) -> None:
-    assert await prover.Prover(node).join(view_of(owner=b"x" * 20)) is not None
+    machine = prover.Prover(node).machine(view_of(owner=b"x" * 20), bytes(32))
+    assert isinstance(machine, AbstainingProver)
+    assert "[proofs] string" in machine.status()["abstains"]
 
 
 @pytest.mark.parametrize(
