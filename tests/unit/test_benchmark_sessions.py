@@ -16,7 +16,7 @@ from protocols.secagg.keys import public_of
 from protocols.sessions import events as ev
 from protocols.sessions.limits import check_params
 from protocols.sessions.owner import OwnerMachine
-from protocols.sessions.params import Mode, Payout, Phase, Rule, SessionParams
+from protocols.sessions.params import Payout, Phase, Rule, SessionParams
 from protocols.sessions.view import SessionView
 from protocols.wire.context import Context
 from tests.benchmarks import bench_session, stage
@@ -84,7 +84,7 @@ def test_the_outcome_is_checked(show: Show) -> None:
 
 def test_who_gives_no_sum_has_not_passed(show: Show) -> None:
     nobody = show.played.nodes[0].machine.view
-    fresh = stage.machine(Mode.VERIFIED, show.played.context, "owner", 0, lambda _: pytest.fail("no shelf"))
+    fresh = stage.machine(nobody.p, show.played.context, "owner", 0, lambda _: pytest.fail("no shelf"))
     assert isinstance(fresh, OwnerMachine) and nobody.batch is not None
     with pytest.raises(RuntimeError, match="no sum"):
         check(fresh, show.updates, show.paid)
@@ -145,11 +145,11 @@ def test_rows_of_a_session(show: Show) -> None:
 
 def test_the_prover_whose_memory_is_measured_does_the_same_again(show: Show) -> None:
     node = show.played.of("prover")[2]
-    assert growth(node, Mode.VERIFIED) >= 0
+    assert growth(node, node.machine.view.p) >= 0
     other = Node(node.name, node.address, node.context, lambda: node.machine)
     other.journal, other.effects = node.journal, node.effects[:-1]
     with pytest.raises(RuntimeError, match="differs"):
-        growth(other, Mode.VERIFIED)
+        growth(other, node.machine.view.p)
 
 
 @pytest.mark.parametrize("make", [stage.grouped, stage.verified])
