@@ -113,7 +113,7 @@ class Complaints:
         """What another prover found. It counts until complaints are settled."""
         desk, point = self.desk, self.desk.prover(message)
         desk.not_before(Phase.VALID, message)
-        if message.bad & ~desk.view.sets[Bitmap.DELIVERED]:
+        if message.bad & ~desk.view.sets.get(Bitmap.DELIVERED, 0):
             raise desk.refuse("not-in-set", message, "complains of data owners that did not deliver")
         if desk.view.phase > Phase.VALID or (self.settled and point not in self._spoken):
             return []

@@ -57,7 +57,7 @@ class Openings:
     @property
     def statement(self) -> Statement:
         """Once U is fixed."""
-        return statement_of(self.desk.view.p, self.desk.view.sets[Bitmap.VALID])
+        return statement_of(self.desk.view.p, self.desk.view.sets.get(Bitmap.VALID, 0))
 
     @property
     def owners(self) -> list[int]:

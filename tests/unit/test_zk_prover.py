@@ -242,6 +242,23 @@ def test_what_has_no_place_here_is_refused(message: msg.Message, rule: str) -> N
     assert rule_of(at_upload(), message) == rule
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        msg.PieceComplaint(PROVERS[1].address, 1), msg.PublicRequest(PROVERS[1].address, 0),
+        msg.ShareOpening(PROVERS[1].address, 0, bytes(32), (), b"", b""),
+        msg.Opening(PROVERS[1].address, "zk-S", 0, bytes(64)), msg.RebuildRequest(PROVERS[1].address, 0),
+        msg.OutputRequest(OWNER.address), upload(SCORE, 0, 3),
+    ],
+    ids=lambda m: type(m).__name__,
+)  # fmt: skip
+def test_after_an_early_end_everything_is_refused(message: msg.Message) -> None:
+    alone = at_upload()
+    alone.chain(ev.SessionAborted(7, 9, "too few data owners"))
+    alone.chain(ev.PhaseChanged(7, 9, Phase.ABORTED, 0))
+    assert rule_of(alone, message) in ("not-in-set", "unknown-label", "no-output", "late")
+
+
 def test_whoever_is_not_drawn_takes_no_part() -> None:
     alone = fresh(0, SCORE, identity=STRANGER)
     alone.chain(ev.SessionCreated(7, 1, SCORE))
