@@ -55,7 +55,7 @@ class ZkProverMachine(CommitteeMachine):
         self._attestations = Attestations(desk)
         self._output = OutputDesk(desk, ZkSum(pieces, self._rebuild), fr.to_bytes)
         self._openings = {LABEL + name: self._proof.receive for name in NAMES}
-        self._parts = (self._uploads, self._complaints, self._vote, self._batch, self._attestations)
+        self._parts = (self._uploads, self._records, self._complaints, self._vote, self._batch, self._attestations)
 
     def _standing(self) -> dict[str, Any]:
         verdicts, opened = self._records.verdicts, len(self._proof.values)

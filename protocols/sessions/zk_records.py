@@ -20,6 +20,11 @@ from protocols.zk.errors import Refused
 from protocols.zk.range_check import challenges, check_many
 from protocols.zk.statement import Seen
 
+PATIENCE = 2
+"""Blocks of phase DELIVERED after which a prover has nothing better to do than to judge."""
+AT_ONCE = 4
+"""Records judged between two blocks then: the bitmap must not wait."""
+
 
 @dataclass
 class Records:
@@ -70,6 +75,14 @@ class Records:
         for k in missing:
             effects += desk.broadcast(PublicRequest(desk.identity.address, k))
         return effects + self._judge([k for k in self._delivered() if k not in self.verdicts and self.public(k)])
+
+    def tick(self, block: int) -> list[Effect]:
+        """Somebody is late with its upload: judge meanwhile what is here, some at a time. Bad ones take longest."""
+        view = self.desk.view
+        if view.phase != Phase.DELIVERED or block < view.phase_block + PATIENCE:
+            return []
+        here = [k for k in sorted(view.upload_roots) if k in self.uploads.held and k not in self.verdicts]
+        return [Note("judging_early", (("records", len(here)),)), *self._judge(here[:AT_ONCE])] if here else []
 
     def request(self, message: PublicRequest) -> list[Effect]:
         """Another prover got no upload."""
