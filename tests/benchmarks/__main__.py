@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m tests.benchmarks [--only NAME ...]``.
+"""Run the benchmarks: ``python -m tests.benchmarks [--only NAME ...] [--large]``.
 
 Every ``bench_NAME.py`` beside this file has ``run() -> list[dict]`` with the keys of COLUMNS: ``ours`` and ``peer`` are
 medians in ``unit`` (``peer`` is None where there is nothing to compare with), ``ratio`` is how much better ours is.
@@ -26,11 +26,17 @@ OUT = HERE.parent.parent / "runs" / "bench" / "latest.json"
 LIMIT_S = 1800
 PLAIN_WIDTH = 180  # a pipe has no width of its own
 MARK = "benchmark-rows:"
+LARGE = "_large"
 
 
 def names() -> list[str]:
     """The benchmarks that exist."""
     return sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+
+
+def chosen(only: list[str] | None, large: bool) -> list[str]:
+    """What is run: what is named, else everything; of sizes that take long (``NAME_large``) only if asked."""
+    return only or [name for name in names() if large or not name.endswith(LARGE)]
 
 
 def machine() -> dict[str, Any]:
@@ -107,13 +113,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--only", metavar="NAME", action="append", choices=names(), help="one of: " + ", ".join(names())
     )
     parser.add_argument("--child", choices=names(), help=argparse.SUPPRESS)
+    parser.add_argument("--large", action="store_true", help="sizes that take long, too")
     options = parser.parse_args(arguments)
     if options.child:
         run_here(options.child)
         return 0
     rows: list[dict[str, Any]] = []
     failed = []
-    for name in options.only or names():
+    for name in chosen(options.only, options.large):
         print(f"{name} ...", flush=True)
         found = run_apart(name)
         rows += found or []
