@@ -19,7 +19,7 @@ help:  ## say what there is
 setup:  ## Python environment from requirements.lock, npm packages; quick when nothing changed
 	@deploy/bootstrap.sh
 
-demo: setup  ## a whole market on this machine; make demo ARGS=--hostile adds three attackers
+demo: setup  ## a whole market on this machine; ARGS=--hostile adds attackers, ARGS="--certificate zk" proofs on chain
 	@.venv/bin/omninode demo $(ARGS)
 
 test: setup  ## everything that CI runs
@@ -43,7 +43,7 @@ processes: setup  ## the Python tests with a real chain, network and daemons; AR
 attacks: setup  ## every attack against real daemons, one table (about 10 minutes)
 	@.venv/bin/omninode demo --attack all $(ARGS)
 
-soak: setup  ## long runs: random kills of real daemons, the hostile demo of mode grouped; ARGS goes to pytest
+soak: setup  ## long runs: random kills of daemons, hostile demos of mode grouped and of proofs; ARGS goes to pytest
 	@$(PY) -m pytest -q -m soak $(ARGS)
 
 bench: setup  ## measure; writes runs/bench/latest.json
