@@ -163,6 +163,11 @@ contract ZkKeysTest is ZkForger {
         refused(t, "norms");
         t.normBits = 64;
         factory.create(t);
+        (, bytes memory root) = address(5).staticcall(abi.encode(32, 32, 32, 5, (R - 1) / 256, R));
+        (t.size, t.root, t.normBits) = (256, abi.decode(root, (uint256)), 128); // sums of squares fit 127 bits
+        refused(t, "norms");
+        t.normBits = 127;
+        factory.create(t);
         t = terms(false);
         t.powers = times(POWERS);
         refused(t, "powers");

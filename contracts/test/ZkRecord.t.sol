@@ -75,6 +75,10 @@ contract ZkRecordTest is ZkForger {
     function testShape() public {
         refused(0, _records[1], abi.encodeWithSelector(BadShape.selector));
         refused(1, _records[0], abi.encodeWithSelector(BadShape.selector));
+        for (uint256 kind = 0; kind < 2; ++kind) {
+            bytes memory two = bytes.concat(_records[kind], put(_records[kind], 0, uint160(owner(1))));
+            refused(kind, two, abi.encodeWithSelector(BadShape.selector));
+        }
         uint256[3] memory bounds = [uint256(0), 4095, 8192];
         for (uint256 i = 0; i < 3; ++i) {
             vm.expectRevert(BadShape.selector);
