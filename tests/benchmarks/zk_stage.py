@@ -7,7 +7,7 @@ the sums of multiples. Committee of five, one may lie; the third, who gets whole
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -198,5 +198,7 @@ def sum_of(shelf: DiskShelf, count: int) -> Vector:
 
 def true_sum(dimension: int, count: int) -> Update:
     """What the owner should find."""
-    parts: Iterator[Update] = (update(dimension, k) for k in range(count))
-    return np.sum(list(parts), axis=0, dtype=np.int64)
+    total = np.zeros(dimension, dtype=np.int64)
+    for k in range(count):
+        total += update(dimension, k)
+    return total

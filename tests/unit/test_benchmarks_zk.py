@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from omninode.learning.precision import largest_bound
 from protocols.bn254 import fr, g1, srs
 from protocols.zk import range_check
 from protocols.zk.params import NB_G, Statement, ZkParams
@@ -68,7 +69,7 @@ def stage(path: Path, statement: Statement = Statement.GRAM) -> Stage:
 @pytest.mark.parametrize("statement", [Statement.GRAM, Statement.SCORE])
 def test_who_knows_the_secret_makes_the_same_uploads(statement: Statement) -> None:
     key = zk_known.key_of(DIMENSION, statement, 1)
-    sess, bound = zk_known.session_of(key), zk_known.largest_bound(DIMENSION)
+    sess, bound = zk_known.session_of(key), largest_bound(DIMENSION)
     values = zk_stage.update(DIMENSION, 0)
     assert int(values @ values) <= bound**2 and key.params.size == 64
     made = [make_upload(k, sess, 5, values, b"s" * 32, 5, 1, bound**2) for k in (key, zk_known.known(key))]
