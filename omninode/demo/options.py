@@ -12,8 +12,10 @@ MODES = ("verified", "grouped")
 CERTIFICATES = ("attested", "zk")
 RULES = ("auto", "none", "trust", "outlier", "multi-krum")
 LEAST_VERIFIED, MOST_VERIFIED, MOST_PROVED = 4, 255, 64
-PROOF_BLOCKS = 60
-"""Of the windows for uploads and for checks with certificate zk: proofs of all nodes are made on one machine."""
+PROOF_BLOCKS, HOSTILE_BLOCKS = 60, 100
+"""Of the windows for uploads and for checks with certificate zk: proofs of all nodes are made on one machine, and forged
+ones take longest to find.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class DemoOptions:
     @property
     def windows(self) -> dict[str, int]:
         """The three windows in blocks."""
-        least = PROOF_BLOCKS if self.zk else 0
+        least = (HOSTILE_BLOCKS if self.hostile else PROOF_BLOCKS) if self.zk else 0
         return {
             "register_blocks": self.register_blocks,
             "upload_blocks": max(least, self.upload_blocks),

@@ -21,9 +21,7 @@ from protocols.zk.range_check import challenges, check_many
 from protocols.zk.statement import Seen
 
 PATIENCE = 2
-"""Blocks of phase DELIVERED after which a prover has nothing better to do than to judge."""
-AT_ONCE = 4
-"""Records judged between two blocks then: the bitmap must not wait."""
+"""Blocks of phase DELIVERED after which a prover has nothing better to do than to judge, and before its vote."""
 
 
 @dataclass
@@ -77,12 +75,14 @@ class Records:
         return effects + self._judge([k for k in self._delivered() if k not in self.verdicts and self.public(k)])
 
     def tick(self, block: int) -> list[Effect]:
-        """Somebody is late with its upload: judge meanwhile what is here, some at a time. Bad ones take longest."""
+        """Somebody is late with its upload: judge meanwhile what is here, one in a block, since the vote on what was
+        delivered must not wait. Among others, in ``progress``, it is the bad ones that take time.
+        """
         view = self.desk.view
-        if view.phase != Phase.DELIVERED or block < view.phase_block + PATIENCE:
+        if view.phase != Phase.DELIVERED or not view.phase_block + PATIENCE <= block < self.desk.cut() - PATIENCE:
             return []
         here = [k for k in sorted(view.upload_roots) if k in self.uploads.held and k not in self.verdicts]
-        return [Note("judging_early", (("records", len(here)),)), *self._judge(here[:AT_ONCE])] if here else []
+        return [Note("judging_early", (("records", len(here)),)), *self._judge(here[:1])] if here else []
 
     def request(self, message: PublicRequest) -> list[Effect]:
         """Another prover got no upload."""
