@@ -46,11 +46,11 @@ def seconds(name: str, spent: Spent, estimate: float | None, **more: object) -> 
 
 def of_data_owner(stage: Stage) -> Iterator[Row]:
     """Share, commit, prove; write the pieces. SystemExit if the record is refused."""
+    params, at = stage.key.params, where(stage)  # the key is made here: to make it takes memory that is not asked about
     with apart(zk_roles.data_owner, stage, 0) as connection:
         phases, sent, record = answer(connection)
     assert isinstance(record, Record)
     check(stage.key, stage.sess, record, stage.bound_squared)
-    params, at = stage.key.params, where(stage)
     made, proved, written = (phases[name] for name in ("make the upload", "prove", "write the pieces"))
     more = {"N": params.size, "threads": THREADS, "prove_s": round(proved.wall, 2)}
     yield seconds(f"zk data owner, {at}", made, zk_estimates.data_owner(params, stage.statement), **more)
