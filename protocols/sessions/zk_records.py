@@ -20,8 +20,8 @@ from protocols.zk.errors import Refused
 from protocols.zk.range_check import challenges, check_many
 from protocols.zk.statement import Seen
 
-PATIENCE = 2
-"""Blocks of phase DELIVERED after which a prover has nothing better to do than to judge, and before its vote."""
+PATIENCE = 3
+"""Blocks of phase DELIVERED after which a prover has nothing better to do than to judge a record, each time."""
 
 
 @dataclass
@@ -75,11 +75,13 @@ class Records:
         return effects + self._judge([k for k in self._delivered() if k not in self.verdicts and self.public(k)])
 
     def tick(self, block: int) -> list[Effect]:
-        """Somebody is late with its upload: judge meanwhile what is here, one in a block, since the vote on what was
-        delivered must not wait. Among others, in ``progress``, it is the bad ones that take time.
+        """Somebody is late with its upload: judge meanwhile what is here, one record at a time and seldom, so that
+        blocks are read as they come: the vote on what was delivered must not wait. Among others, in ``progress``, it
+        is the bad ones that take time.
         """
         view = self.desk.view
-        if view.phase != Phase.DELIVERED or not view.phase_block + PATIENCE <= block < self.desk.cut() - PATIENCE:
+        waited = block - view.phase_block
+        if view.phase != Phase.DELIVERED or not waited or waited % PATIENCE or block >= self.desk.cut() - PATIENCE:
             return []
         here = [k for k in sorted(view.upload_roots) if k in self.uploads.held and k not in self.verdicts]
         return [Note("judging_early", (("records", len(here)),)), *self._judge(here[:1])] if here else []
