@@ -25,8 +25,8 @@ library Gas {
     uint256 internal constant END_EACH = 8_000; // per committee member
     uint256 internal constant SLASH = 60_000;
     uint256 internal constant BATCH = 45_000;
-    uint256 internal constant BATCH_DISTANCE = 2_400; // per distance
-    uint256 internal constant BATCH_PICK = 3_000; // per group and pick of m-krum
+    uint256 internal constant BATCH_DISTANCE = 2_800; // per distance
+    uint256 internal constant BATCH_PICK = 1_300; // per group and pick of m-krum
     uint256 internal constant BATCH_OWNER = 300; // per data owner, also of an attestation that takes deposits
     uint256 internal constant ATTEST = 66_000;
     uint256 internal constant ATTEST_OWNER = 6_000; // per deposit forfeited
@@ -39,11 +39,12 @@ library Gas {
     uint256 internal constant SCORE = 12_700; // per score
     uint256 internal constant MOST_CLOSES_VERIFIED = 9;
     // Certificate zk.
-    uint256 internal constant UNPROVED = 60_000; // too few are valid, nothing is proved
-    uint256 internal constant PROOF = 350_000;
-    uint256 internal constant PROOF_RECORD = 90_000; // per record
-    uint256 internal constant PROOF_PAIR = 1_500; // per inner product
-    uint256 internal constant PROOF_NORM = 25_000; // per record that proves its norm
+    uint256 internal constant UNPROVED = 96_000; // too few are valid, nothing is proved
+    uint256 internal constant GRAM = 400_000;
+    uint256 internal constant GRAM_RECORD = 65_500;
+    uint256 internal constant GRAM_PRODUCT = 2_600; // per inner product: its part of the proof and of the rule
+    uint256 internal constant NORMS = 290_000; // statements score and none
+    uint256 internal constant NORMS_RECORD = 97_000;
 
     function fix(uint256 n) internal pure returns (uint256) {
         return FIX + n * FIX_EACH;
@@ -81,10 +82,9 @@ library Gas {
     }
 
     /// @dev A proved batch of so many records, of which `scores` are paid by score.
-    function proof(bool gram, uint256 records, uint256 scores) internal pure returns (uint256 units) {
-        units = PROOF + records * PROOF_RECORD;
-        if (gram) return units + (records * (records + 1)) / 2 * PROOF_PAIR;
-        return units + records * PROOF_NORM + (scores == 0 ? 0 : SCORES + scores * SCORE);
+    function proof(bool gram, uint256 records, uint256 scores) internal pure returns (uint256) {
+        if (gram) return GRAM + records * GRAM_RECORD + ((records * (records + 1)) / 2) * GRAM_PRODUCT;
+        return NORMS + records * NORMS_RECORD + (scores == 0 ? 0 : SCORES + scores * SCORE);
     }
 
     /// @dev An upper bound of all units that one session can be asked to pay back: every call of every participant, a

@@ -122,28 +122,36 @@ library Proofs {
             within |= uint256(1) << k;
             places[count++] = k;
         }
-        uint256[] memory near = new uint256[](count * count);
-        for (uint256 r = 0; r < count; ++r) {
-            _measure(near, count, r, places, values);
-        }
+        uint256[] memory near = _distances(places, count, values);
         IDataMarket.Params storage p = s.terms;
         return Rules.spread(Rules.keep(p.rule, near, count, s.registered, p.muBps, p.mKrum), within);
     }
 
-    /// @dev The distances between the r-th of those within the bound and the ones before it, in the rows of both.
-    function _measure(uint256[] memory near, uint256 count, uint256 r, uint256[] memory places, bytes calldata values)
+    /// @dev As Rules.keep wants them: each between the r-th and the q-th of `places` lies in the rows of both. Products of
+    /// updates within the bound are far below 2^128; of wrong ones the sums mean nothing, and end nowhere.
+    function _distances(uint256[] memory places, uint256 count, bytes calldata values)
         private
         pure
+        returns (uint256[] memory near)
     {
-        unchecked {
+        near = new uint256[](count * count);
+        for (uint256 r = 1; r < count; ++r) {
             uint256 k = places[r];
-            uint256 row = (k * (k + 1)) / 2;
-            int256 norm = _value(values, row + k);
-            for (uint256 q = 0; q < r; ++q) {
-                uint256 l = places[q];
-                int256 distance = norm + _value(values, (l * (l + 3)) / 2) - 2 * _value(values, row + l);
-                near[r * count + q] = (uint256(distance) << 8) | q;
-                near[q * count + r - 1] = (uint256(distance) << 8) | r;
+            assembly ("memory-safe") {
+                let row := add(values.offset, shl(3, mul(k, add(k, 1)))) // of the triangle, 16 bytes each
+                let norm := sar(128, calldataload(add(row, shl(4, k))))
+                let mine := add(add(near, 32), shl(5, mul(r, count)))
+                let theirs := add(near, shl(5, r)) // column r - 1 of row 0
+                for { let q := 0 } lt(q, r) { q := add(q, 1) } {
+                    let l := mload(add(places, shl(5, add(q, 1))))
+                    let other := sar(128, calldataload(add(values.offset, shl(3, mul(l, add(l, 3))))))
+                    let product := sar(128, calldataload(add(row, shl(4, l))))
+                    let distance := shl(8, sub(add(norm, other), shl(1, product)))
+                    mstore(mine, or(distance, q))
+                    mstore(theirs, or(distance, r))
+                    mine := add(mine, 32)
+                    theirs := add(theirs, shl(5, count))
+                }
             }
         }
     }

@@ -131,11 +131,18 @@ library Rules {
     /// @dev Where in `near` the distance from r to s is, at r * count + s.
     function _places(uint256[] memory near, uint256 count) private pure returns (uint256[] memory places) {
         places = new uint256[](count * count);
-        unchecked {
-            for (uint256 row = 0; row < near.length; row += count) {
-                for (uint256 place = row; place < row + count - 1; ++place) {
-                    places[row + (near[place] & 255)] = place;
+        assembly ("memory-safe") {
+            let place := 0
+            let from := add(near, 32)
+            let row := add(places, 32)
+            let width := shl(5, count)
+            for { let end := add(row, mul(width, count)) } lt(row, end) { row := add(row, width) } {
+                for { let last := sub(add(from, width), 32) } lt(from, last) { from := add(from, 32) } {
+                    mstore(add(row, shl(5, and(mload(from), 255))), place)
+                    place := add(place, 1)
                 }
+                from := add(from, 32)
+                place := add(place, 1)
             }
         }
     }
@@ -147,14 +154,15 @@ library Rules {
         returns (uint256[] memory scores)
     {
         scores = new uint256[](count);
-        unchecked {
-            for (uint256 r = 0; r < count; ++r) {
-                uint256 score;
-                uint256 end = r * count + nearest;
-                for (uint256 place = r * count; place < end; ++place) {
-                    score += near[place] >> 8;
+        assembly ("memory-safe") {
+            let row := add(near, 32)
+            for { let r := 0 } lt(r, count) { r := add(r, 1) } {
+                let score := 0
+                for { let place := row } lt(place, add(row, shl(5, nearest))) { place := add(place, 32) } {
+                    score := add(score, shr(8, mload(place)))
                 }
-                scores[r] = score;
+                mstore(add(scores, shl(5, add(r, 1))), score)
+                row := add(row, shl(5, count))
             }
         }
     }
@@ -162,57 +170,77 @@ library Rules {
     /// @dev Each row by distance, equal ones by position.
     function _sortRows(uint256[] memory near, uint256 count) private pure {
         uint256[] memory scratch = new uint256[](count);
-        uint256 length = 32 * (count - 1);
         for (uint256 r = 0; r < count; ++r) {
-            assembly ("memory-safe") {
-                // runs of 1, 2, 4, .. words are merged, from here to there and back: as many steps for every input
-                let row := add(add(near, 32), mul(mul(r, count), 32))
-                let from := row
-                let to := add(scratch, 32)
-                for { let run := 32 } lt(run, length) { run := shl(1, run) } {
-                    let end := add(from, length)
-                    let out := to
-                    for { let left := from } lt(left, end) {} {
-                        let middle := add(left, run)
-                        if gt(middle, end) { middle := end }
-                        let limit := add(middle, run)
-                        if gt(limit, end) { limit := end }
-                        let right := middle
-                        for {} and(lt(left, middle), lt(right, limit)) { out := add(out, 32) } {
-                            let a := mload(left)
-                            let b := mload(right)
-                            let later := gt(a, b)
-                            mstore(out, xor(a, mul(xor(a, b), later)))
-                            right := add(right, shl(5, later))
-                            left := add(left, shl(5, iszero(later)))
-                        }
-                        mcopy(out, left, sub(middle, left))
-                        out := add(out, sub(middle, left))
-                        mcopy(out, right, sub(limit, right))
-                        out := add(out, sub(limit, right))
-                        left := limit
-                    }
-                    let before := from
-                    from := to
-                    to := before
-                }
-                if iszero(eq(from, row)) { mcopy(row, from, length) }
-            }
+            _sort(near, r * count, count - 1, scratch);
         }
     }
 
     function _lowerMedian(uint256[] memory scores, uint256 count) private pure returns (uint256) {
         uint256[] memory sorted = new uint256[](count);
-        unchecked {
-            for (uint256 r = 0; r < count; ++r) {
-                uint256 place = r;
-                for (; place > 0 && sorted[place - 1] > scores[r]; --place) {
-                    sorted[place] = sorted[place - 1];
-                }
-                sorted[place] = scores[r];
-            }
+        for (uint256 r = 0; r < count; ++r) {
+            sorted[r] = scores[r];
         }
+        _sort(sorted, 0, count, new uint256[](count));
         return sorted[(count - 1) / 2];
+    }
+
+    /// @dev Sorts `length` words from place `start` on, ascending. Merge sort: no values cost much more than others.
+    function _sort(uint256[] memory words, uint256 start, uint256 length, uint256[] memory scratch) private pure {
+        assembly ("memory-safe") {
+            words := add(add(words, 32), shl(5, start)) // where the words are
+            scratch := add(scratch, 32) // where they go next
+            length := shl(5, length)
+            start := words
+            // pairs, in place
+            for { let pair := words } lt(add(pair, 32), add(words, length)) { pair := add(pair, 64) } {
+                let a := mload(pair)
+                let b := mload(add(pair, 32))
+                if gt(a, b) {
+                    mstore(pair, b)
+                    mstore(add(pair, 32), a)
+                }
+            }
+            // runs of 2, 4, 8, .. words are merged, from here to there and back
+            for { let run := 64 } lt(run, length) { run := shl(1, run) } {
+                let end := add(words, length)
+                let out := scratch
+                for { let left := words } lt(left, end) {} {
+                    let middle := add(left, run)
+                    if gt(middle, end) { middle := end }
+                    let limit := add(middle, run)
+                    if gt(limit, end) { limit := end }
+                    let right := middle
+                    if lt(right, limit) {
+                        let a := mload(left)
+                        let b := mload(right)
+                        for {} 1 { out := add(out, 32) } {
+                            if gt(a, b) {
+                                mstore(out, b)
+                                right := add(right, 32)
+                                if eq(right, limit) { break }
+                                b := mload(right)
+                                continue
+                            }
+                            mstore(out, a)
+                            left := add(left, 32)
+                            if eq(left, middle) { break }
+                            a := mload(left)
+                        }
+                        out := add(out, 32)
+                    }
+                    // one of the two runs is empty now
+                    mcopy(out, left, sub(middle, left))
+                    out := add(out, sub(middle, left))
+                    mcopy(out, right, sub(limit, right))
+                    out := add(out, sub(limit, right))
+                    left := limit
+                }
+                end := words
+                words := scratch
+                scratch := end
+            }
+            if iszero(eq(words, start)) { mcopy(start, words, length) }
+        }
     }
 
     /// @dev Index of the lowest score within `set` (not empty), the lowest index among equal ones.

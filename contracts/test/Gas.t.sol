@@ -4,12 +4,12 @@ pragma solidity ^0.8.28;
 import {Gas} from "../src/Gas.sol";
 import {IDataMarket} from "../src/IDataMarket.sol";
 import {Sets} from "../src/Sets.sol";
-import {VerifiedBase} from "./base/VerifiedBase.sol";
+import {ProvedBase} from "./base/ProvedBase.sol";
 
 /// @dev What each function costs as a transaction of its own (21,000 and calldata included), in snapshots/gas.json:
 /// every run compares, `npm run snapshot` rewrites. The units that Gas.sol pays back are set from these figures.
 /// forge-config: default.isolate = true
-contract GasTest is VerifiedBase {
+contract GasTest is ProvedBase {
     function measure(string memory name) internal returns (uint256) {
         return vm.snapshotGasLastCall("gas", name);
     }
@@ -169,6 +169,24 @@ contract GasTest is VerifiedBase {
         measure(string.concat("claim: data owner", suffix));
         claim(id, model);
         measure(string.concat("claim: owner", suffix));
+    }
+
+    /// @dev With a verifier that costs next to nothing: the market's own part of it. What is paid back includes a real one;
+    /// tests/integration/test_chain_proofs.py compares.
+    function testGasProved() public {
+        IDataMarket.Params memory p = proved(OUTLIER, EQUAL);
+        uint256 id = started(p, IDataMarket.Phase.Delivered);
+        bitmaps(id, 1, " (zk)");
+        bitmaps(id, 2, " (zk)");
+        postProof(id, usual(12));
+        measure("postProof: 12 records, no verifier");
+        p.groups = 64;
+        id = started(p, IDataMarket.Phase.Batch);
+        postProof(id, usual(64));
+        measure("postProof: 64 records, no verifier");
+        id = judged(p, 3);
+        postProof(id, usual(64));
+        near(measure("postProof: too few valid"), Gas.UNPROVED, 20_000);
     }
 
     /// @dev The reference that comes last opens Upload.
