@@ -19,6 +19,7 @@ library Terms {
     uint256 internal constant MOST_COMPARED = 64; // verified, with distances of all pairs
     uint256 internal constant MOST_PROVED = 64; // certificate zk: what one transaction can prove
     uint256 internal constant MOST_PROVERS = 16;
+    uint256 internal constant MOST_FAULTY_PROVED = 2; // certificate zk has one phase less, in which seeds are agreed on
     uint256 internal constant PRIVATE_DIMENSION = 4096; // below it wrap-around tests say too much about a sum
     uint256 internal constant MOST_DIMENSION = 2 ** 24 - 1;
     uint256 internal constant MOST_FRAC_BITS = 40;
@@ -33,10 +34,7 @@ library Terms {
         if (p.rule > (verified ? RULE_TRUST : RULE_M_KRUM)) revert BadRule(p.rule);
         if (p.proofKey != 0 && !verified) revert BadProofKey();
         if (!(verified ? _fitVerified(p) : _fitGroups(p))) revert BadSizes(p.groupSize, p.groups);
-        uint256 n = p.committee;
-        if (p.threshold < 1 || n < 4 * uint256(p.threshold) + 1 || n > MOST_PROVERS) {
-            revert BadCommittee(p.committee, p.threshold);
-        }
+        if (!_fitCommittee(p)) revert BadCommittee(p.committee, p.threshold);
         _checkRule(p);
         if (p.minAccepted < 3 || p.minAccepted > uint256(p.groups) * p.groupSize) revert BadMinAccepted(p.minAccepted);
         _checkPayout(p, verified);
@@ -93,6 +91,11 @@ library Terms {
     function _fitVerified(IDataMarket.Params calldata p) private pure returns (bool) {
         uint256 most = p.proofKey != 0 ? MOST_PROVED : compares(p.rule) ? MOST_COMPARED : MOST_VERIFIED;
         return p.groupSize == 1 && p.groups >= 3 && p.groups <= most;
+    }
+
+    function _fitCommittee(IDataMarket.Params calldata p) private pure returns (bool) {
+        (uint256 n, uint256 t) = (p.committee, p.threshold);
+        return t >= 1 && n >= 4 * t + 1 && n <= MOST_PROVERS && (p.proofKey == 0 || t <= MOST_FAULTY_PROVED);
     }
 
     function _checkPayout(IDataMarket.Params calldata p, bool verified) private pure {

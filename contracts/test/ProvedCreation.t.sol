@@ -41,6 +41,22 @@ contract ProvedCreationTest is ProvedBase {
         refused(p, abi.encodeWithSelector(BadBound.selector, 0));
     }
 
+    /// @dev Agreeing on seeds takes t + 1 rounds, and there is no phase QUERY for the fourth.
+    function testCommittees() public {
+        IDataMarket.Params memory p = proved(OUTLIER, EQUAL);
+        (p.committee, p.threshold) = (9, 2);
+        market.requiredEscrow(p);
+        (p.committee, p.threshold) = (13, 3);
+        refused(p, abi.encodeWithSelector(BadCommittee.selector, 13, 3));
+        (p.committee, p.threshold) = (8, 2);
+        refused(p, abi.encodeWithSelector(BadCommittee.selector, 8, 2));
+        p.threshold = 0;
+        refused(p, abi.encodeWithSelector(BadCommittee.selector, 8, 0));
+        p = verified(OUTLIER, EQUAL);
+        (p.committee, p.threshold) = (13, 3);
+        market.requiredEscrow(p);
+    }
+
     function testKeys() public {
         IDataMarket.Params memory p = proved(OUTLIER, EQUAL);
         p.proofKey = "another";

@@ -16,6 +16,8 @@ MOST_OWNERS = 256
 MOST_COMPARED = 64
 """Data owners of a verified session whose rule compares all pairs."""
 MOST_PROVERS = 16
+MOST_FAULTY_PROVED = 2
+"""The largest threshold of certificate ``zk``: dealing seeds takes a round more, and it has no phase QUERY."""
 MOST_GROUP_SIZE = 32
 MOST_DIMENSION = (1 << 24) - 1
 PRIVATE_DIMENSION = 4096
@@ -79,6 +81,11 @@ def _check_sizes(p: SessionParams) -> None:
 
 
 def _check_committee(p: SessionParams) -> None:
+    if p.zk and p.threshold > MOST_FAULTY_PROVED:
+        raise ValueError(
+            f"threshold is {p.threshold}; under certificate zk it must be between 1 and {MOST_FAULTY_PROVED}: its "
+            "phases give time to agree on seeds among no more faulty provers"
+        )
     _within("threshold", p.threshold, 1, (MOST_PROVERS - 1) // 4)
     _within("committee", p.committee, 4 * p.threshold + 1, MOST_PROVERS)
 

@@ -6,11 +6,17 @@ all honest members know the same seeds of every attempt. That is broadcast with 
 member that learns a seed signs it too and hands it on, and what comes later needs more signatures: one until the end of
 phase UPLOAD, two until that of DELIVERED, and so on up to t + 1, which are enough until the end of VALID. Among t + 1
 signers one is honest, and it has told everybody. Two seeds of one attempt are proof enough; more are ignored.
+
+That takes t + 1 rounds: UPLOAD, DELIVERED, QUERY, VALID. Certificate zk skips QUERY, so there t is at most 2 (``limits``,
+and the contract): with t = 3 a deal of two signatures at the end of DELIVERED would reach one honest prover that can
+convince nobody any more, and that opens something else than all others.
 """
 
 from __future__ import annotations
 
+from protocols.errors import LocalProtocolError
 from protocols.sessions.effects import Effect
+from protocols.sessions.limits import MOST_FAULTY_PROVED
 from protocols.sessions.params import Phase
 from protocols.sessions.prover_desk import Desk
 from protocols.sharing.zero import subsets
@@ -31,7 +37,9 @@ class SeedSetup:
 
         Seeds and signatures are bound to the committee: a chain that is reorganised may draw another one.
         """
-        point = self._desk.point
+        point, params = self._desk.point, self._desk.view.p
+        if params.zk and params.threshold > MOST_FAULTY_PROVED:
+            raise LocalProtocolError(f"there is no round for {params.threshold} faulty provers to agree on seeds in")
         self._known = {members: {} for members in subsets(self._desk.n, self._desk.t) if point in members}
         turns = [(members, members.index(point)) for members in self._known]
         return [e for members, attempt in turns if attempt <= self._desk.t for e in self._deal(members, attempt)]

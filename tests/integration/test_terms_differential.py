@@ -14,7 +14,7 @@ from omninode.chain.market import market_interface
 from protocols.pine import params as pine
 from protocols.sessions import limits
 from protocols.sessions.params import Mode, Payout, Rule
-from tests.integration.contract_kit import calls, connect, deploy_market, funded
+from tests.integration.contract_kit import calls, connect, deploy, deploy_market, funded
 from tests.simulation.session import small_params
 
 INSTANCES = 1000
@@ -64,7 +64,9 @@ class Creation:
 
     def __init__(self, chain: DevChain) -> None:
         w3 = connect(chain)
-        self._url, self._to = chain.url, deploy_market(w3, provers=16, exit_delay=1 << 16).address
+        factory = deploy(w3, "ZkVerifiers").address  # with no keys
+        market = deploy_market(w3, provers=16, exit_delay=1 << 16, verifiers=factory)
+        self._url, self._to = chain.url, market.address
         self._owner = funded(w3, OWNER, 1 << 120)
 
     def refusals(self, structs: Sequence[Struct]) -> list[str | None]:
@@ -187,3 +189,12 @@ def test_what_would_cost_honest_provers_their_stake(creation: Creation) -> None:
         (grouped, None),
     ]
     assert creation.refusals([struct for struct, _ in cases]) == [name for _, name in cases]
+
+
+def test_committees_of_certificate_zk(creation: Creation) -> None:
+    """Seeds are agreed on in three rounds: two faulty provers at most. A key that nobody made comes after the terms."""
+    terms = usual(Mode.VERIFIED, Rule.TRUST) | {"proofKey": b"\1" * 32, "bound": 1000}
+    structs = [terms | {"committee": n, "threshold": t} for n in EDGES["committee"] for t in EDGES["threshold"]]
+    ours = [python_refusal(struct) for struct in structs]
+    assert creation.refusals(structs) == ["UnknownProofKey" if fine is None else "BadCommittee" for fine in ours]
+    assert sum(fine is None for fine in ours) == 6 + 4

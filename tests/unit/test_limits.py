@@ -104,6 +104,7 @@ def test_usual_sessions_of_certificate_zk_pass() -> None:
     check_params(proved())
     check_params(proved(groups=64, payout=Payout.CONTRIBUTION, score_cap=1 << 40))
     check_params(proved(rule=Rule.M_KRUM, mu_bps=2500, m_krum=3))
+    check_params(proved(committee=16, threshold=2))
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,8 @@ def test_usual_sessions_of_certificate_zk_pass() -> None:
         ({"mode": Mode.GROUPED, "rule": Rule.NONE}, "certificate zk proves single updates"),
         ({"rule": Rule.OUTLIER, "payout": Payout.CONTRIBUTION, "score_cap": 9}, "proves no scores: pay equally"),
         ({"bound": LARGEST_PROVED + 1}, "the largest that can be proved with d = 1000 is 8388607"),
+        ({"committee": 13, "threshold": 3}, "threshold is 3; under certificate zk it must be between 1 and 2"),
+        ({"committee": 13, "threshold": 0}, "threshold is 0; it must be between 1 and 3"),
     ],
     ids=str,
 )
