@@ -27,7 +27,7 @@ from protocols.sessions.zk_keys import Keys
 from protocols.sessions.zk_prover import ZkProverMachine
 from protocols.sessions.zk_upload import ZkUpload, session_key, session_of
 from protocols.wire.context import Context
-from protocols.wire.messages import Opening, OutputShare, PieceComplaint
+from protocols.wire.messages import Opening, OutputShare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,8 +124,8 @@ class HostileZkProver(HostileProver):
 
     def __init__(self, inner: ZkProverMachine, address: bytes, orders: Orders, die: Callable[[], None]) -> None:
         super().__init__(inner, address, orders, die)
-        self._complaints, self._check = inner._complaints, inner._complaints._check
-        inner._complaints._check = self._framing  # type: ignore[method-assign]
+        self._find = inner._complaints._find
+        inner._complaints._find = self._framing  # type: ignore[method-assign]
 
     def _twist(self, effects: list[fx.Effect]) -> list[fx.Effect]:
         order = self.order
@@ -136,27 +136,19 @@ class HostileZkProver(HostileProver):
             return [_wrong_batch(e) for e in effects]
         return effects
 
-    def _framing(self) -> list[fx.Effect]:
-        """The check of its own pieces finds one more that is bad; the machine publishes it when it is time."""
-        effects, order, complaints = self._check(), self.order, self._complaints
+    def _framing(self, held: list[int]) -> set[int]:
+        """One more of its own pieces is bad, it says; the machine publishes it."""
+        found, order = self._find(held), self.order
         member = self.view.member_of(order.victim)
-        if order.kind != "zk-frame" or member is None or complaints.bad is None:
-            return effects
-        complaints.bad.add(member.index)
-        complaints._spoken[complaints.desk.point] |= 1 << member.index
-        return [_complaining(effect, 1 << member.index) for effect in effects]
+        if order.kind != "zk-frame" or member is None or member.index not in held:
+            return found
+        return found | {member.index}
 
 
 def hostile_prover(inner: Machine, address: bytes, orders: Orders, die: Callable[[], None]) -> HostileZkProver:
     """Around the real machine of a prover."""
     assert isinstance(inner, ZkProverMachine)
     return HostileZkProver(inner, address, orders, die)
-
-
-def _complaining(effect: fx.Effect, also: int) -> fx.Effect:
-    if isinstance(effect, fx.Send) and isinstance(effect.message, PieceComplaint):
-        return replace(effect, message=replace(effect.message, bad=effect.message.bad | also))
-    return effect
 
 
 def _lied(effect: fx.Effect, only: str) -> fx.Effect:

@@ -13,8 +13,8 @@ CERTIFICATES = ("attested", "zk")
 RULES = ("auto", "none", "trust", "outlier", "multi-krum")
 LEAST_VERIFIED, MOST_VERIFIED, MOST_PROVED = 4, 255, 64
 PROOF_BLOCKS, HOSTILE_BLOCKS = 60, 100
-"""Of the windows for uploads and for checks with certificate zk: proofs of all nodes are made on one machine, and forged
-ones take longest to find.
+"""Of the windows for uploads and for checks with certificate zk: proofs of all nodes are made on one machine, and
+forged ones take longest to find.
 """
 
 

@@ -36,7 +36,7 @@ PROVED_NAMES = {**PHASE_NAMES, Phase.VALID: "records + shares", Phase.BATCH: "pr
 class SessionRecord:
     """One session. seconds: wall time per phase; gas: summed per function; escrow: wei sent at creation.
 
-    reverted: wallet -> errors of proofs that the contract refused.
+    reverted: wallet -> errors of proofs that the contract refused.  proof_gas: of the one that it accepted.
     """
 
     session: int
@@ -49,6 +49,7 @@ class SessionRecord:
     reverted: dict[bytes, list[str]] = field(default_factory=dict)
     bytes_moved: dict[str, int] = field(default_factory=dict)
     escrow: int = 0
+    proof_gas: int = 0
     accuracy: float | None = None
     _since: float = 0.0
 
@@ -85,7 +86,7 @@ class SessionRecord:
             "rows": choose(view.p.dimension, view.p.bound).size,
             "aggregate": [hex(c) for c in view.proved.aggregate],
             "values_hash": hexed(view.proved.values_hash),
-            "gas": self.gas.get("postProof", 0),
+            "gas": self.proof_gas,
         }
 
     @property

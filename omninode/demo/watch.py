@@ -90,6 +90,10 @@ class ChainWatch:
         if record is not None:
             record.gas[fn] += int(receipt["gasUsed"], 16)
             record.calls[fn] += 1
+            if (
+                fn == "postProof" and receipt["status"] == "0x1"
+            ):  # a prover too late pays for its call data all the same
+                record.proof_gas = int(receipt["gasUsed"], 16)
             if fn == "createSession":
                 record.escrow = int(transaction["value"], 16)
 

@@ -31,8 +31,8 @@ def check_proved(session: dict[str, Any]) -> None:
     assert (session["certificate"], session["aborted"]) == ("zk", None)
     assert (proof["statement"], proof["data_owners"]) == ("score", OWNERS)
     assert proof["rows"] == choose(5090, 4095).size == 8192
-    assert 236_000 < proof["gas"] == session["gas"]["postProof"] < 4_000_000
-    assert session["calls"]["postProof"] == session["calls"]["commitReference"] == 1
+    assert 236_000 < proof["gas"] <= session["gas"]["postProof"] < 4_000_000
+    assert session["calls"]["commitReference"] == 1
     assert "postBatch" not in session["calls"] and "postOpenings" not in session["calls"]
     assert all(entry["valid"] for entry in entries)
     assert all(entry["accepted"] == (entry["score"] is not None) == (entry["paid"] > 0) for entry in entries)
