@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from omninode.chain.market import Market
 
 POLL_S = 0.25
+TOO_LATE = "WrongPhase"
+"""Somebody else's proof was there before: nothing is wrong with this one."""
 
 
 class ChainWatch:
@@ -90,9 +92,7 @@ class ChainWatch:
         if record is not None:
             record.gas[fn] += int(receipt["gasUsed"], 16)
             record.calls[fn] += 1
-            if (
-                fn == "postProof" and receipt["status"] == "0x1"
-            ):  # a prover too late pays for its call data all the same
+            if fn == "postProof" and receipt["status"] == "0x1":  # who is too late pays for its call data all the same
                 record.proof_gas = int(receipt["gasUsed"], 16)
             if fn == "createSession":
                 record.escrow = int(transaction["value"], 16)
@@ -114,6 +114,8 @@ class ChainWatch:
         except RpcError as error:
             said = failure(self._market.contract.interface, fn, error)
             reason = (said.error if said else "") or error.message
+            if reason == TOO_LATE:
+                return
             record.reverted.setdefault(_bytes(transaction["from"]), []).append(reason)
 
 
