@@ -42,8 +42,16 @@ class Help(Protocol):
     def read(self, values: bytes) -> Vector:
         """Help as it came. ValueError for what are no field elements."""
 
-    def rebuilt(self, found: Mapping[int, Vector], desk: Desk, index: int) -> tuple[Vector, tuple[int, ...]] | None:
-        """The share, and whose help is off; None while too few agree."""
+    def least(self, t: int) -> int:
+        """Helpers without whom there is no share."""
+
+    def rebuilt(
+        self, found: Mapping[int, Vector], newest: int, desk: Desk, index: int, share: Vector | None
+    ) -> tuple[Vector, tuple[int, ...] | None] | None:
+        """The share, and whose help is off, or None in its place if more help must tell; None while there is no share.
+
+        newest: whose help has come since the last call.  share: what that gave, if it gave one.
+        """
 
 
 class GoldilocksHelp:
@@ -59,7 +67,13 @@ class GoldilocksHelp:
         """The inverse."""
         return gl.from_bytes(values)
 
-    def rebuilt(self, found: Mapping[int, Vector], desk: Desk, index: int) -> tuple[Vector, tuple[int, ...]] | None:
+    def least(self, t: int) -> int:
+        """t of them may lie."""
+        return 2 * t + 1
+
+    def rebuilt(
+        self, found: Mapping[int, Vector], newest: int, desk: Desk, index: int, share: Vector | None
+    ) -> tuple[Vector, tuple[int, ...] | None] | None:
         """What 2t + 1 agree on, block by block of coordinates."""
         decoded = settled(found, desk.t, 2 * desk.t + 1, desk.point)
         return None if decoded is None else (decoded.values, decoded.error_points)
@@ -81,7 +95,9 @@ class Rebuild:
     _asked: set[int] = field(default_factory=set)
     _helpers: dict[int, set[int]] = field(default_factory=dict)  # whose help is on the shelf
     _rebuilt: set[int] = field(default_factory=set)
+    _liars: set[int] = field(default_factory=set)  # points whose help was off, once
     _answered: Counter[tuple[int, int]] = field(default_factory=Counter)  # (point, index)
+    _given: dict[tuple[int, int], bytes] = field(default_factory=dict)  # its label, by (point, index)
 
     def share(self, index: int) -> Vector | None:
         """Our share, all coordinates, of this data owner; None while we have none that is good. Read-only."""
@@ -113,10 +129,20 @@ class Rebuild:
             raise desk.refuse("not-ready", message, "no share or no seeds here")
         if self._answered[point, message.index] >= ANSWERS:
             raise desk.refuse("too-many", message, f"asked for data owner {message.index} {ANSWERS} times")
+        given = sum(count for (x, _), count in self._answered.items() if x == point)
+        if given >= len(desk.members(Bitmap.VALID)) + ANSWERS:
+            raise desk.refuse("too-many", message, f"asked for shares {given} times")
         self._answered[point, message.index] += 1
-        label = desk.label("rebuild", desk.view.uploader(message.index))
-        values = self.help.make(share, self.setup.seeds(), desk, point, label)
-        return [Reply(RebuildShare(desk.identity.address, message.index, values))]
+        return [Reply(RebuildShare(desk.identity.address, message.index, self._help(point, message.index, share)))]
+
+    def _help(self, point: int, index: int, share: Vector) -> bytes:
+        """What is asked for again is not computed again: it takes seconds where models are large."""
+        desk, name = self.desk, f"answer-{index}-{point}"
+        label = desk.label("rebuild", desk.view.uploader(index))
+        if self._given.get((point, index)) != label:
+            self.shelf.put(name, self.help.make(share, self.setup.seeds(), desk, point, label))
+            self._given[point, index] = label
+        return bytes(self.shelf.get(name))
 
     def receive(self, message: RebuildShare) -> list[Effect]:
         """Help that we asked for; enough of it gives the share and shows who lied."""
@@ -129,27 +155,41 @@ class Rebuild:
             raise desk.refuse("bad-values", message, str(error)) from None
         if len(values) != self.uploads.pieces.length:
             raise desk.refuse("bad-values", message, f"{len(values)} values")
-        known = self.has(message.index) or point in self._helpers.get(message.index, ())  # its first word counts
-        return [] if known else self._keep(message.index, point, values)
+        return self._keep(message.index, point, values) if self._wanted(message.index, point) else []
+
+    def _wanted(self, index: int, point: int) -> bool:
+        """Its first word counts, none after a lie; and none about a share that is here, unless it shows who lied."""
+        known = self.has(index) and index not in self._helpers
+        return not known and point not in self._helpers.get(index, ()) and point not in self._liars
 
     def _keep(self, index: int, point: int, values: Vector) -> list[Effect]:
         """Help goes on the shelf; enough of it is decoded."""
-        desk = self.desk
+        desk, effects = self.desk, list[Effect]()
         put_vector(self.shelf, f"help-{index}-{point}", values)
         helpers = self._helpers.setdefault(index, set())
         helpers.add(point)
-        if len(helpers) <= 2 * desk.t:
+        if len(helpers) < self.help.least(desk.t):
             return []
-        decoded = self.help.rebuilt({x: self._get(f"help-{index}-{x}") for x in sorted(helpers)}, desk, index)
+        found = {x: self._get(f"help-{index}-{x}") for x in sorted(helpers)}  # views: nothing is copied
+        decoded = self.help.rebuilt(found, point, desk, index, self._known(index))
         if decoded is None:
             return []
         share, liars = decoded
-        put_vector(self.shelf, f"rebuilt-{index}", share)
-        self._rebuilt.add(index)
+        if index not in self._rebuilt:
+            put_vector(self.shelf, f"rebuilt-{index}", share)
+            self._rebuilt.add(index)
+            effects.append(Note("share_rebuilt", (("data_owner", index),)))
+        return effects if liars is None else effects + self._judged(index, liars)
+
+    def _known(self, index: int) -> Vector | None:
+        return self._get(f"rebuilt-{index}") if index in self._rebuilt else None
+
+    def _judged(self, index: int, liars: tuple[int, ...]) -> list[Effect]:
+        """Whose help was off is known; nothing more of it is needed."""
         for x in self._helpers.pop(index):
             self.shelf.drop(f"help-{index}-{x}")
-        blames = [Blame(desk.address(x), "wrong-rebuild-share") for x in liars]
-        return [Note("share_rebuilt", (("data_owner", index),)), *blames]
+        self._liars.update(liars)
+        return [Blame(self.desk.address(x), "wrong-rebuild-share") for x in liars]
 
     def _get(self, name: str) -> Vector:
         return get_vector(self.shelf, name).reshape(self.help.shape)

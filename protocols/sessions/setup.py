@@ -7,9 +7,9 @@ member that learns a seed signs it too and hands it on, and what comes later nee
 phase UPLOAD, two until that of DELIVERED, and so on up to t + 1, which are enough until the end of VALID. Among t + 1
 signers one is honest, and it has told everybody. Two seeds of one attempt are proof enough; more are ignored.
 
-That takes t + 1 rounds: UPLOAD, DELIVERED, QUERY, VALID. Certificate zk skips QUERY, so there t is at most 2 (``limits``,
-and the contract): with t = 3 a deal of two signatures at the end of DELIVERED would reach one honest prover that can
-convince nobody any more, and that opens something else than all others.
+That takes t + 1 rounds: UPLOAD, DELIVERED, QUERY, VALID. Certificate zk skips QUERY, so there t is at most 2, say
+``limits`` and the contract: with t = 3 a deal of two signatures at the end of DELIVERED would reach one honest prover
+that can convince nobody any more, and that opens something else than all others.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from eth_hash.auto import keccak
 from protocols.bn254 import fr, pairing
 from protocols.bn254.fr import Vector
 from protocols.sessions.shelf import get_vector, put_vector
-from protocols.sessions.zk_owner import ProvedSum
 from protocols.zk import upload as uploading
 from protocols.zk.batch import check_batch, make_batch
 from protocols.zk.committee import REFERENCE, Prover
 from protocols.zk.decode import decode_scalars
 from protocols.zk.params import NB_G, Statement
+from protocols.zk.proved_sum import ProvedSum
 from protocols.zk.range_check import check_many
 from protocols.zk.share_check import check_shares
 from protocols.zk.upload import Opened, make_upload, open_upload

@@ -18,9 +18,10 @@ from protocols.sessions import machines
 from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule, SessionParams
 from protocols.sessions.verified_owner import VerifiedOwnerMachine
 from protocols.sessions.zk_keys import Keys, no_keys
-from protocols.sessions.zk_owner import ProvedSum, ZkOwnerMachine
+from protocols.sessions.zk_owner import ZkOwnerMachine
 from protocols.wire import messages as msg
 from protocols.zk.key import Key
+from protocols.zk.proved_sum import ProvedSum
 from protocols.zk.sharing import deal
 from tests.simulation import proofs
 from tests.unit.verified import CONTEXT, DATA_OWNERS, OWNER, N, T, rule_of

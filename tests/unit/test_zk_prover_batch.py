@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,13 +17,14 @@ from protocols.sessions import events as ev
 from protocols.sessions import zk_batch
 from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule, SessionParams
 from protocols.sessions.zk_judgement import by_address, judge
+from protocols.sessions.zk_rebuild import FrHelp
 from protocols.sessions.zk_upload import session_of
 from protocols.wire import messages as msg
 from protocols.zk.batch import Batch, check_batch
 from protocols.zk.decode import decode_scalars
 from protocols.zk.errors import Check, Refused
 from protocols.zk.params import Statement
-from protocols.zk.sharing import commit
+from protocols.zk.sharing import Dealing, commit, deal
 from tests.simulation import proofs
 from tests.simulation.zk_attacks import quick_pairings
 from tests.unit.zk_committee import CONTEXT, DATA_OWNERS, GRAM, OWNER, PROVERS, SCORE, Committee, params, update
@@ -134,15 +136,42 @@ def test_what_is_opened_beyond_128_bits_ends_it() -> None:
     assert all(m._proof.failed for m in committee.machines)
 
 
+@pytest.mark.parametrize("p", [GRAM, BOTH], ids=["gram", "contribution"])
+def test_who_opens_nothing_does_not_break_on_it_either(p: SessionParams) -> None:
+    """A prover that lacks a share learns values beyond 128 bits from the others and makes no batch of them."""
+    committee = Committee(p, {1: {4}})
+    honest = committee.passing
+
+    def swap(to: bytes, m: msg.Message) -> msg.Message | None:
+        if isinstance(m, msg.RebuildShare):
+            return None
+        if to != PROVERS[4].address or not isinstance(m, msg.Opening) or m.label != "zk-values":
+            return honest(to, m)
+        return replace(m, values=fr.to_bytes(fr.vector([1 << 200] * (len(m.values) // 32))))
+
+    committee.passing = swap
+    committee.to_batch()
+    behind = committee.machines[4]
+    assert behind._proof.failed and not behind.status()["signed"] and behind.status()["digest"] is None
+    assert fx.Note("opening_failed", (("check", "shape"),)) in committee.effects[4]
+    for _ in range(12):
+        committee.tick()
+    posting = {i for i, _ in committee.calls("postProof")}
+    assert FIRST in posting and 4 not in posting
+    committee.assert_replays()
+
+
 # ------------------------------------------------------------------------------------------------------- one attempt
 
 
 def test_the_attempt_is_remembered_before_anything_is_opened() -> None:
     committee = Committee(GRAM).to_batch()
     for effects in committee.effects:
-        kinds = [type(e) if not isinstance(e, fx.Send) else type(e.message) for e in effects]
+        said = [e for e in effects if not isinstance(e, fx.Remember) or e.key == "zk-attempt"]
+        kinds = [type(e) if not isinstance(e, fx.Send) else type(e.message) for e in said]
         assert kinds.index(fx.Remember) < kinds.index(msg.Opening) and kinds.count(fx.Remember) == 1
-    values = {e.value for effects in committee.effects for e in effects if isinstance(e, fx.Remember)}
+    remembered = [e for effects in committee.effects for e in effects if isinstance(e, fx.Remember)]
+    values = {e.value for e in remembered if e.key == "zk-attempt"}
     assert len(values) == 1
 
 
@@ -303,11 +332,73 @@ def test_help_that_is_none_is_refused() -> None:
 def test_one_liar_among_the_helpers_is_named() -> None:
     committee = lacking(answers=False)
     lie = replace(help_of(committee, 4), values=bytes(32 * 46))
+    blame = fx.Blame(PROVERS[4].address, "wrong-rebuild-share")
     assert committee.hand(3, lie) == []
-    assert committee.hand(3, help_of(committee, 1)) == committee.hand(3, help_of(committee, 2)) == []
-    effects = committee.hand(3, help_of(committee, 0))
-    assert fx.Blame(PROVERS[4].address, "wrong-rebuild-share") in effects
-    assert committee.machines[3]._rebuild.has(1)
+    assert committee.hand(3, help_of(committee, 1)) == []
+    effects = committee.hand(3, help_of(committee, 2))
+    assert effects[:2] == [fx.Note("share_rebuilt", (("data_owner", 1),)), blame]
+    assert committee.machines[3]._rebuild.has(1) and committee.hand(3, help_of(committee, 0)) == []
+
+
+def test_two_that_help_rightly_are_enough() -> None:
+    """What they give is what is committed to."""
+    committee = lacking(answers=False)
+    assert committee.hand(3, help_of(committee, 0)) == []
+    assert fx.Note("share_rebuilt", (("data_owner", 1),)) in committee.hand(3, help_of(committee, 4))
+    lie = replace(help_of(committee, 1), values=bytes(32 * 46))
+    assert committee.hand(3, lie) == []  # nothing more is looked at
+
+
+def test_who_helped_wrongly_once_is_not_heard_again() -> None:
+    """A lie costs a commitment to each help, once."""
+    committee = Committee(GRAM, {1: {3}, 2: {3}})
+    committee.passing = lambda to, m: None if isinstance(m, msg.RebuildShare) else m
+    committee.to_batch()
+    rebuild, search = committee.machines[3]._rebuild, committee.machines[3]._rebuild.help._searches
+    for index in (1, 2):
+        helps = [committee.hand(i, msg.RebuildRequest(PROVERS[3].address, index))[0].message for i in (0, 1, 4)]
+        committee.hand(3, replace(helps[2], values=bytes(32 * 46)))
+        committee.hand(3, helps[0])
+        assert rebuild._helpers[index] == ({1, 5} if index == 1 else {1}) and not rebuild.has(index)
+        committee.hand(3, helps[1])
+        assert rebuild.has(index) and not search
+    assert not [name for name in rebuild.shelf._items if name.startswith("help-")]
+    blames = [e for e in committee.effects[3] if isinstance(e, fx.Blame)]
+    assert blames == [fx.Blame(PROVERS[4].address, "wrong-rebuild-share")]
+
+
+def test_two_of_nine_that_help_wrongly() -> None:
+    """No set of t + 1 is theirs alone. They are named when five agree, the one that is helped included."""
+    key = proofs.key_of(GRAM)
+    sharing = deal(fr.vector(range(1, 47)), 2, bytes(32))
+    committed = key.commit_values(fr.vector(range(1, 41)), fr.vector(range(41, 47)))
+    dealing = Dealing(committed, sharing.commitments(key), ())
+    at = cast(Any, type("Desk", (), {"point": 4, "t": 2}))
+    records = type("Records", (), {"known": lambda self, k: type("Public", (), {"dealing": dealing})})()
+    help_, found = FrHelp(cast(Any, type("Pieces", (), {"key": key})), cast(Any, records)), dict[int, fr.Vector]()
+    lies = {x: fr.shift(sharing.share(x), x) for x in (1, 2)}
+    results = []
+    share: fr.Vector | None = None
+    for x in (1, 5, 2, 9, 8, 7):
+        found[x] = lies.get(x, sharing.share(x))
+        if len(found) >= help_.least(2):
+            results.append(help_.rebuilt(found, x, at, 0, share))
+            share = results[-1][0] if results[-1] else None
+    assert results[:2] == [None, None]
+    assert [liars for _, liars in results[2:]] == [None, (1, 2)]  # type: ignore[misc]
+    assert share is not None and (share == sharing.share(4)).all()
+
+
+def test_help_is_made_once_and_given_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    committee, made = lacking(answers=False), list[int]()
+    honest = FrHelp.make
+    monkeypatch.setattr(FrHelp, "make", lambda self, *rest: made.append(rest[3]) or honest(self, *rest))
+    first = help_of(committee, 0)
+    assert all(help_of(committee, 0) == first for _ in range(3)) and made == []
+    asked = [msg.RebuildRequest(PROVERS[4].address, k) for k in (0, 1, 2)]
+    for request in asked + asked + asked + asked[:2]:  # three are valid: 3 + 8
+        assert len(committee.hand(0, request)) == 1
+    assert made == [5, 5, 5] and committee.rule_of(0, asked[2]) == "too-many"
 
 
 def test_help_that_agrees_on_another_share_is_not_believed() -> None:
