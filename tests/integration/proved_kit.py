@@ -63,12 +63,11 @@ class ProvedMarket:
 
     def create(self, **changes: object) -> Session:
         """A session that has its committee; 24 coordinates within 31 unless it is said."""
-        p = small_params(
-            **{
-                "owner": OWNER, "mode": 1, "dimension": 24, "bound": 31, "public_sums": False, "register_blocks": 999,
-                "upload_blocks": 999, "settle_blocks": 999, "gas_price_cap": 10**10, **changes,
-            }
-        )  # fmt: skip
+        numbers: dict[str, Any] = {
+            "owner": OWNER, "mode": 1, "dimension": 24, "bound": 31, "public_sums": False, "register_blocks": 999,
+            "upload_blocks": 999, "settle_blocks": 999, "gas_price_cap": 10**10,
+        }  # fmt: skip
+        p = small_params(**{**numbers, **changes})
         key = key_of(p)
         make_verifier(self.w3, self.factory, key)
         p = replace(p, proof_key=key.digest)
