@@ -37,9 +37,11 @@ def basis_of(
 ) -> Basis | None:  # fmt: skip
     """The string of a file for N = ``size`` rows, or None if it would have to be computed and size > most.
 
-    string: checked, of at least N + 6 powers. Raises StoreError if the cache cannot be written.
+    string: checked, of at least N + 6 powers. Raises StoreError if the cache cannot be written, or others can
+    write it.
     """
     kept = cached_path(cache, string, size)
+    disk.check_ours(cache)
     lagrange = _cached(kept, size)
     if lagrange is None:
         lagrange = _known(string, size)
@@ -61,7 +63,7 @@ def _packed(lagrange: Points) -> list[bytes]:
 def _cached(path: Path, size: int) -> Points | None:
     """What is kept. None if nothing is, or if the disk has changed it: then it is made again."""
     try:
-        data = disk.mapped(path)
+        data = disk.contents(path)
     except OSError:
         return None
     body = data[len(MAGIC) + 32 :]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from omninode.errors import UsageError, disk_error
+from omninode.errors import StoreError, UsageError, disk_error
+
+MOST_READ = 512 << 20
 
 
 def write_new(path: Path, parts: Iterable[bytes], mode: int = 0o644) -> None:
@@ -47,9 +50,30 @@ def put(path: Path, parts: Iterable[bytes]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def mapped(path: Path) -> memoryview:
-    """The bytes of a file; what is not looked at is not loaded. Raises OSError."""
+def contents(path: Path) -> memoryview:
+    """The bytes of a file. Raises OSError.
+
+    Files of more than ``MOST_READ`` bytes are mapped: what is not looked at is not loaded, and whoever cuts such a file
+    short while it is looked at ends this process.
+    """
     with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            return memoryview(b"")
+        if os.fstat(file.fileno()).st_size <= MOST_READ:
+            return memoryview(file.read())
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def check_ours(folder: Path) -> None:
+    """Refuse a folder of the cache that others can write to: StoreError. It need not exist."""
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    if found.st_uid != os.geteuid():
+        raise StoreError(f"{folder} belongs to somebody else", "remove it, or run the node as its owner")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StoreError(
+            f"others can write to {folder}, which says what was checked",
+            f"if you trust what is in it: chmod 700 {folder}; else remove it",
+        )

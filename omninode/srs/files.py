@@ -16,15 +16,45 @@ import numpy as np
 
 from protocols.bn254 import ceremony, g1, pairing, srs
 from protocols.bn254.ceremony import Link
+from protocols.bn254.g1 import Points
 from protocols.bn254.pairing import G2_GENERATOR
 from protocols.bn254.srs import BadString, Srs
 
 MAGIC = b"omnisrs\x01"
 MOST_POWERS = (1 << 25) + 8
+MOST_LINKS = 256
+"""Contributions to one string: each takes half a second to verify."""
 LONGEST_NAME = 64
 """Bytes, in UTF-8, of a contributor's name and of a label."""
 
 _STEP_BYTES = 320
+_SHORTEST_LINK = 2 + _STEP_BYTES + g1.BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a file says before its points are looked at. start: of the powers, in bytes, of which ``count`` are there.
+
+    links: of each contribution the name, the contribution and [tau] after it, as bytes.
+    """
+
+    count: int
+    label: str
+    tau2: bytes
+    links: tuple[tuple[str, bytes, bytes], ...]
+    start: int
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody contributed yet: tau is 1."""
+        return not self.label and not self.links
+
+    @property
+    def id(self) -> str:
+        """The id of the string, as the file has it."""
+        if self.label or not self.links:
+            return f"{srs.INSECURE}-{self.label or 'start'}"
+        return self.links[-1][1][-32:].hex()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,36 +126,55 @@ class _Reader:
         except ValueError as error:
             raise BadString("name", str(error)) from error
 
-    def link(self) -> Link:
-        name, step = self.text(False), ceremony.from_bytes(self.take(_STEP_BYTES))
-        try:
-            return Link(name, step, g1.to_integers(g1.from_bytes(self.take(g1.BYTES)))[0])
-        except g1.InvalidPoint as error:
-            raise BadString("contribution-point", str(error)) from error
 
+def head(data: bytes | memoryview) -> Head:
+    """What can be read of a file without arithmetic. BadString; lengths are looked at before anything is taken apart.
 
-def parse(data: bytes | memoryview) -> File:
-    """A file's parts; what they claim is not checked here. BadString."""
-    reader = _Reader(memoryview(data).cast("B"))
-    if bytes(reader.rest[: len(MAGIC)]) != MAGIC:
+    A file of any size and contents is done with at once.
+    """
+    whole = memoryview(data).cast("B")
+    reader = _Reader(whole)
+    if bytes(whole[: len(MAGIC)]) != MAGIC:
         raise BadString("magic", "not a file of ours")
     reader.take(len(MAGIC))
     count, steps = struct.unpack(">IH", reader.take(6))
+    if steps > MOST_LINKS:
+        raise BadString("contributions", f"{steps}, at most {MOST_LINKS}")
     label = reader.text(True)
-    second = reader.take(128)
+    if not 2 <= count <= MOST_POWERS or len(reader.rest) < 128 + steps * _SHORTEST_LINK + g1.BYTES * count:
+        raise BadString("length", f"{len(whole)} bytes for {count} powers and {steps} contributions")
+    tau2 = reader.take(128)
+    links = tuple((reader.text(False), reader.take(_STEP_BYTES), reader.take(g1.BYTES)) for _ in range(steps))
+    if len(reader.rest) != g1.BYTES * count:
+        raise BadString("length", f"{len(reader.rest)} bytes for {count} powers")
+    return Head(count, label, tau2, links, len(whole) - len(reader.rest))
+
+
+def second_power(data: bytes | memoryview, said: Head) -> Points:
+    """(1, 8): [tau], of which all else follows. BadString."""
+    return _points(memoryview(data).cast("B")[said.start + g1.BYTES : said.start + 2 * g1.BYTES], "power")
+
+
+def parse(data: bytes | memoryview) -> File:
+    """A file's parts; what they claim, and the order of points of the second group, is not checked here. BadString."""
+    said = head(data)
     try:
-        tau2 = pairing.g2_from_bytes(second)
+        tau2 = pairing.g2_of_any_order(said.tau2)
     except ValueError as error:
         raise BadString("second-group", str(error)) from error
-    links = tuple(reader.link() for _ in range(steps))
-    if not 2 <= count <= MOST_POWERS or len(reader.rest) != g1.BYTES * count:
-        raise BadString("length", f"{len(reader.rest)} bytes for {count} powers")
+    links = tuple(
+        Link(name, ceremony.from_bytes(step), g1.to_integers(_points(after, "contribution-point"))[0])
+        for name, step, after in said.links
+    )
+    powers = _points(memoryview(data).cast("B")[said.start :], "power")
+    return File(Srs(powers, tau2, said.id), said.label, links)
+
+
+def _points(data: bytes | memoryview, check: str) -> Points:
     try:
-        powers = g1.from_bytes(reader.rest)
+        return g1.from_bytes(data)
     except g1.InvalidPoint as error:
-        raise BadString("power", str(error)) from error
-    name = f"{srs.INSECURE}-{label or 'start'}" if label or not links else links[-1].step.after.hex()
-    return File(Srs(powers, tau2, name), label, links)
+        raise BadString(check, str(error)) from error
 
 
 def check(file: File, seed: bytes, threads: int = 1) -> list[bytes]:

@@ -6,16 +6,19 @@ again. Checking takes seconds, reading does not.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from omninode.errors import RefusedError, UsageError
 from omninode.srs import disk, files
-from protocols.bn254 import ceremony, ptau, srs
+from protocols.bn254 import fr, g1, ptau, srs
+from protocols.bn254.g1 import Points
 from protocols.bn254.srs import BadString, Srs
 from protocols.wire.context import tagged_hash
 
@@ -24,9 +27,9 @@ STANDARD_LABEL = "omninode"
 
 
 def read(path: Path) -> memoryview:
-    """The bytes of a file, mapped. Raises UsageError where there is none."""
+    """The bytes of a file. Raises UsageError where there is none."""
     try:
-        return disk.mapped(path)
+        return disk.contents(path)
     except FileNotFoundError:
         raise UsageError(f"there is no reference string at {path}", "omninode srs --help says how to get one") from None
     except OSError as error:
@@ -59,7 +62,8 @@ def load_string(path: Path, needed: int, cache: Path | None = None, threads: int
     """At least the first ``needed`` powers of a string, checked. Its id begins with INSECURE if tau is known.
 
     cache: folder in which it is remembered what was checked, or None. Raises UsageError for no file, RefusedError for
-    one that is too short, or no reference string; StoreError if the cache cannot be written.
+    one that is too short, or no reference string; StoreError if the cache cannot be written, or others can write it.
+    How long it is, is looked at before its points.
     """
     data = read(path)
     try:
@@ -68,16 +72,17 @@ def load_string(path: Path, needed: int, cache: Path | None = None, threads: int
                 raise too_short(path, found, needed)
             string = ptau.unchecked(data, needed)
             _once(cache, srs.digest(string.powers, string.tau2), lambda: _check(string, threads))
-            return _named(string)
-        file = files.parse(data)
-        if len(file.string.powers) < needed:
-            raise too_short(path, len(file.string.powers), needed)
-        if file.fresh:
+            return named(string)
+        said = files.head(data)
+        if said.count < needed:
+            raise too_short(path, said.count, needed)
+        if said.fresh:
             raise BadString("no-contribution", "tau is 1; omninode srs contribute is the next step")
-        seen = [file.label.encode(), *(link.name.encode() + link.step.to_bytes() for link in file.links)]
-        digest = tagged_hash("omninode/srs/file", srs.digest(file.string.powers, file.string.tau2), *seen)
+        file = files.parse(data)
+        before = hashlib.sha256(data[: said.start]).digest()
+        digest = tagged_hash("omninode/srs/file", before, srs.digest(file.string.powers, file.string.tau2))
         _once(cache, digest, lambda: files.check(file, os.urandom(32), threads))
-        return _named(file.string)
+        return named(file.string)
     except BadString as error:
         raise refusal(path, error) from error
 
@@ -91,15 +96,26 @@ def _once(cache: Path | None, digest: bytes, check: Callable[[], object]) -> Non
     if cache is None:
         check()
         return
+    disk.check_ours(cache)
     mark = cache / f"checked-{digest.hex()}"
     if not mark.is_file():
         check()
         disk.put(mark, [b"a reference string of this digest was checked in full\n"])
 
 
-def _named(string: Srs) -> Srs:
+def named(string: Srs) -> Srs:
     """The string, called INSECURE where its tau is one that everybody knows."""
-    for label, first in (("start", ceremony.start(2)[0]), (STANDARD_LABEL, srs.insecure(STANDARD_LABEL, 2))):
-        if np.array_equal(string.powers[1], first.powers[1]):
-            return replace(string, id=f"{srs.INSECURE}-{label}")
-    return string
+    return replace(string, id=id_of(string.powers[1:2], string.id))
+
+
+def id_of(second: Points, otherwise: str) -> str:
+    """The id of a string whose second power this is: INSECURE and a label where everybody knows tau."""
+    for label, power in (("start", g1.generator()), (STANDARD_LABEL, _standard())):
+        if np.array_equal(second, power):
+            return f"{srs.INSECURE}-{label}"
+    return otherwise
+
+
+@cache
+def _standard() -> Points:
+    return g1.multiply_fixed(g1.generator(), fr.vector([srs.insecure_secret(STANDARD_LABEL)]))

@@ -54,6 +54,11 @@ def contribute(path: Path, out: Path, name: str, entropy: str = "", threads: int
         raise RefusedError(
             f"{path} is a test string with the label {file.label}", "begin a ceremony with omninode srs new"
         )
+    if (known := loading.named(file.string)).insecure and not file.fresh:
+        raise RefusedError(
+            f"{path} is {known.id}: whoever contributed chose a secret that everybody knows",
+            "begin a ceremony with omninode srs new",
+        )
     try:
         files.check(file, os.urandom(32), threads)
     except BadString as error:
@@ -97,22 +102,24 @@ def show(path: Path) -> dict[str, Any]:
         if loading.is_ptau(data):
             power = ptau.parse(data)
             return _size(path, "ptau", power.count) | {"lagrange": power.lagrange is not None}
-        file = files.parse(data)
+        head = files.head(data)
+        known = loading.id_of(files.second_power(data, head), head.id)
     except BadString as error:
         raise loading.refusal(path, error) from error
-    said = _size(path, "omninode", len(file.string.powers)) | {"id": file.string.id}
-    said["contributions"] = [{"number": k, "name": link.name} for k, link in enumerate(file.links, start=1)]
-    return said | _warning(file)
+    said = _size(path, "omninode", head.count) | {"id": known}
+    said["contributions"] = [{"number": k, "name": name} for k, (name, _, _) in enumerate(head.links, start=1)]
+    return said | _warning(known, head.fresh)
 
 
 def _size(path: Path, kind: str, powers: int) -> dict[str, Any]:
     return {"file": str(path), "kind": kind, "powers": powers, "rows": files.largest_size(powers)}
 
 
-def _warning(file: File) -> dict[str, Any]:
-    if file.label:
-        return {"warning": WARNING}
-    return {"warning": UNFINISHED} if file.fresh else {}
+def _warning(known: str, fresh: bool) -> dict[str, Any]:
+    """known: the id of the string, after a look at its second power."""
+    if fresh:
+        return {"warning": UNFINISHED}
+    return {"warning": WARNING} if known.startswith(INSECURE) else {}
 
 
 def verify(path: Path, threads: int = 1) -> dict[str, Any]:
@@ -125,12 +132,13 @@ def verify(path: Path, threads: int = 1) -> dict[str, Any]:
         digests = files.check(file, os.urandom(32), threads)
     except BadString as error:
         raise loading.refusal(path, error) from error
-    said = _size(path, "omninode", len(file.string.powers)) | {"id": file.string.id}
+    known = loading.named(file.string).id
+    said = _size(path, "omninode", len(file.string.powers)) | {"id": known}
     said["contributions"] = [
         {"number": k, "name": link.name, "digest": digest.hex()}
         for k, (link, digest) in enumerate(zip(file.links, digests, strict=True), start=1)
     ]
-    return said | _warning(file)
+    return said | _warning(known, file.fresh)
 
 
 def _verify_ptau(path: Path, data: memoryview, threads: int) -> dict[str, Any]:

@@ -7,8 +7,9 @@ string is one of successive powers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from eth_hash.auto import keccak
@@ -40,12 +41,15 @@ class Contribution:
 
 
 def from_bytes(data: bytes) -> Contribution:
-    """The inverse of ``Contribution.to_bytes``. BadString for another length or what is no point or scalar."""
+    """The inverse of ``Contribution.to_bytes``. BadString for another length or what is no point or scalar.
+
+    The order of x2 is left to whoever verifies: that is slow, and a file may have many.
+    """
     if len(data) != 320:
         raise BadString("contribution-length", str(len(data)))
     try:
         x1, nonce = g1.to_integers(g1.from_bytes(data[:64] + data[192:256]))
-        x2 = pairing.g2_from_bytes(data[64:192])
+        x2 = pairing.g2_of_any_order(data[64:192])
     except ValueError as error:
         raise BadString("contribution-point", str(error)) from error
     answer = int.from_bytes(data[256:288], "big")
@@ -106,6 +110,7 @@ def verify(before: Srs, transcript: bytes, after: Srs, step: Contribution, seed:
         raise BadString("length", f"{len(after.powers)} powers after {len(before.powers)}")
     if step.after != srs.digest(after.powers, after.tau2):
         raise BadString("digest")
+    _verify_order(step)
     _verify_knowledge(transcript, step)
     _verify_secret(step)
     srs.check(after.powers, after.tau2, seed, threads)
@@ -139,21 +144,29 @@ def verify_links(final: Srs, links: Sequence[Link], seed: bytes, threads: int = 
     if links[-1].step.after != srs.digest(final.powers, final.tau2):
         raise BadString("digest")
     transcript, old, after = start(len(final.powers))[1], g1.GENERATOR, []
+    for number, link in enumerate(links, start=1):
+        _blamed(number, link, _verify_order)
     together = _together(links, seed)
     for number, link in enumerate(links, start=1):
-        try:
-            _verify_knowledge(named(transcript, link.name), link.step)
-            if not together:
-                _verify_secret(link.step)
-                _verify_update(old, link.second, link.step)
-        except BadString as error:
-            raise BadString(error.check, f"contribution {number}, by {link.name!r}") from error
-        transcript, old = extended(named(transcript, link.name), link.step), link.second
+        signed = named(transcript, link.name)
+        _blamed(number, link, partial(_verify_knowledge, signed))
+        if not together:
+            _blamed(number, link, _verify_secret)
+            _blamed(number, link, partial(_verify_update, old, link.second))
+        transcript, old = extended(signed, link.step), link.second
         after.append(transcript)
     srs.check(final.powers, final.tau2, seed, threads)
     if g1.to_integers(final.powers[1:2]) != [old]:
         raise BadString("update", "the string is not the one after the last contribution")
     return after
+
+
+def _blamed(number: int, link: Link, check: Callable[[Contribution], None]) -> None:
+    """Check one step; what is wrong with it is said of its contributor."""
+    try:
+        check(link.step)
+    except BadString as error:
+        raise BadString(error.check, f"contribution {number}, by {link.name!r}") from error
 
 
 def _together(links: Sequence[Link], seed: bytes) -> bool:
@@ -172,6 +185,14 @@ def _together(links: Sequence[Link], seed: bytes) -> bool:
     return pairing.product_is_one([(whole, G2_GENERATOR), *pairs])
 
 
+def _verify_order(step: Contribution) -> None:
+    """That x2 is a point of the second group, not just of its curve: before anything is paired with it."""
+    try:
+        pairing.check_g2(step.x2)
+    except ValueError as error:
+        raise BadString("contribution-point", str(error)) from error
+
+
 def _verify_secret(step: Contribution) -> None:
     """That x is the same in both groups."""
     if not pairing.same_ratio(step.x1, G2_GENERATOR, g1.GENERATOR, step.x2):
@@ -184,9 +205,11 @@ def _verify_update(old: Point, new: Point, step: Contribution) -> None:
 
 
 def _verify_knowledge(transcript: bytes, step: Contribution) -> None:
-    """That the contributor knows x, which is not 0."""
+    """That the contributor knows x, which is neither 0 nor 1: who multiplies by 1 contributes nothing."""
     if step.x1 == g1.INFINITY:
         raise BadString("zero-secret")
+    if step.x1 == g1.GENERATOR:
+        raise BadString("no-secret", "x is 1")
     challenge = _challenge(transcript, step.x1, step.x2, step.nonce, step.after)
     points = g1.from_integers([g1.GENERATOR, step.x1])
     parts = g1.multiply(points, fr.vector([step.answer, -challenge]))

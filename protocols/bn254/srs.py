@@ -84,6 +84,14 @@ def check(powers: Points, tau2: Twisted, seed: bytes, threads: int = 1) -> None:
     raised, (lower,) = msm.msm(powers[1:], factors, threads), g1.to_integers(msm.msm(powers[:-1], factors, threads))
     if not pairing.same_ratio(g1.to_integers(raised)[0], G2_GENERATOR, lower, tau2):
         raise BadString("ratio", "the points are not successive powers")
+    for size in (1 << k for k in range((len(powers) - 1).bit_length())):
+        if of_root(powers, size):
+            raise BadString("root-of-unity", f"tau^{size} is 1: blinders would vanish")
+
+
+def of_root(powers: Points, size: int) -> bool:
+    """Whether tau is a root of unity of this order, under which Z_H(tau) is 0 and no blinder hides anything."""
+    return len(powers) > size and bool(np.array_equal(powers[size], powers[0]))
 
 
 def weights(seed: bytes, count: int) -> Vector:

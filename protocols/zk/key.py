@@ -78,11 +78,14 @@ def make_key(
     """The key of a statement under a reference string, which the caller has checked.
 
     norm_bits: for the statement ``score``, the bits of the squared bound (``params.norm_bits``); else None.
-    basis: of the same string for N values and at least NB_G blinders. ValueError for a string or basis too small.
+    basis: of the same string for N values and at least NB_G blinders. ValueError for a string or basis too small, and
+    where tau is in H: then the blinders vanish.
     """
     n = params.size
     if len(string.powers) < params.powers:
         raise ValueError(f"the reference string has {len(string.powers)} powers, {params.powers} are needed")
+    if srs.of_root(string.powers, n):
+        raise ValueError(f"tau of the reference string is a root of unity of order {n}: it hides nothing")
     if basis is not None and (len(basis.lagrange) != n or len(basis.blinders) < NB_G):
         raise ValueError(f"the basis is for {len(basis.lagrange)} values, {n} are needed")
     if norm_bits is not None and not 0 < norm_bits <= min(n, 127):

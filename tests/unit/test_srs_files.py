@@ -118,14 +118,17 @@ def test_files_that_are_damaged_are_refused() -> None:
     at = len(files.MAGIC)
     cases = {
         "magic": [b"", good[:4], b"x" + good[1:]],
-        "truncated": [good[: at + 3], good[: at + 20], good[: at + 140]],
-        "length": [good[:-1], good + b"\0", good[:at] + b"\0\0\0\x0f" + good[at + 4 :], good[:-64]],
+        "truncated": [good[: at + 3]],
+        "length": [
+            *(good[: at + 20], good[: at + 140], good[:-1], good[:-64], good + b"\0"),
+            good[:at] + b"\0\0\0\x0f" + good[at + 4 :],
+        ],
         "second-group": [good[: at + 7] + bytes(128) + good[at + 135 :]],
         "power": [good[:-64] + b"\xff" * 64, good[:-1] + bytes([good[-1] ^ 1])],
         "name": [
             good.replace(b"alice", b"al\nce"),
             good.replace(b"alice", b"al\xffce"),
-            good.replace(b"\x05alice", b"\0"),
+            good.replace(b"\x05alice", b"\0") + bytes(5),
         ],
     }
     for check, hostile in cases.items():
