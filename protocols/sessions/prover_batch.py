@@ -38,7 +38,7 @@ class BatchDesk:
     _turn: Turn = field(init=False)
 
     def __post_init__(self) -> None:
-        self._turn = Turn(self.desk, "batch")
+        self._turn = Turn(self.desk, "batch", in_phase=True)
 
     @property
     def signed(self) -> bool:

@@ -34,7 +34,7 @@ class ZkBatchDesk:
     _turn: Turn = field(init=False)
 
     def __post_init__(self) -> None:
-        self._turn = Turn(self.desk, "proof")
+        self._turn = Turn(self.desk, "proof", in_phase=True)
 
     @property
     def signed(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from protocols.bn254 import fr
@@ -19,6 +20,11 @@ from protocols.zk.pieces import BLIND_BYTES, leaf, read_plain, seeded
 from protocols.zk.record import Record
 from protocols.zk.sharing import Dealing
 from protocols.zk.upload import open_public, open_upload
+
+TRIES = 3
+"""Bad pieces of one data owner that are opened, before and after its root is on chain. A seed of 32 bytes is expanded
+to a whole share before it can be told from the right one; honest nodes send nothing bad, and no other bytes later.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class ZkPieces:
     shelf: Shelf
     keys: Keys
     _key: Key | None = field(default=None, repr=False)
+    _bad: Counter[tuple[int, bytes | None]] = field(default_factory=Counter)  # not replayed: it changes no state
 
     @property
     def key(self) -> Key:
@@ -101,12 +108,16 @@ class ZkPieces:
         """The piece, put on the shelf. RemoteProtocolError unless it is the one committed for us."""
         desk, associated = self.desk, upload_associated(message.sender, self.desk.identity.address)
         n, t, root, public = desk.n, desk.t, message.root, message.public
+        source = (index, desk.view.upload_roots.get(index))
+        if self._bad[source] >= TRIES:
+            raise desk.refuse("too-many", message, f"{TRIES} bad pieces came before")
         try:
             if message.proof:
                 raise ValueError("a path where leaves are sent")
             plain = open_sealed(desk.context, desk.identity.enc_secret, message.enc_key, associated, message.sealed)
             opened = open_upload(self.key, self.sess, self.number(index), desk.point, n, t, root, public, plain)
         except ValueError as error:
+            self._bad[source] += 1
             raise desk.refuse("bad-piece", message, str(error)) from None
         put_vector(self.shelf, _name(index), opened.share())
         head = plain if seeded(desk.point, t) else plain[:BLIND_BYTES]

@@ -53,7 +53,7 @@ class ZkProverMachine(CommitteeMachine):
         self._proof = Openings(desk, pieces, self._records, self._rebuild, self._setup)
         self._batch = ZkBatchDesk(desk, pieces, self._records, self._proof)
         self._attestations = Attestations(desk)
-        self._output = OutputDesk(desk, ZkSum(pieces, self._rebuild), fr.to_bytes)
+        self._output = OutputDesk(desk, ZkSum(pieces, self._rebuild, self._proof), fr.to_bytes)
         self._openings = {LABEL + name: self._proof.receive for name in NAMES}
         self._parts = (self._uploads, self._records, self._complaints, self._vote, self._batch, self._attestations)
 

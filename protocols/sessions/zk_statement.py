@@ -5,8 +5,8 @@
 An opening counts as soon as D + 1 + t messages agree, D being its degree: then no later message changes it. Messages
 off it are lies, whenever they come. Who lacks a share says nothing, but learns the proof like everybody.
 
-One attempt: its digest is remembered before anything is opened, and all sharings of zero and of random elements have
-labels made of it. Two different values under one label would leak their difference.
+One attempt: its digest is remembered before anything is opened, posted or summed, and all sharings of zero and of random
+elements have labels made of it. Two different values under one label would leak their difference.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from protocols.zk.decode import Table
 from protocols.zk.errors import Refused
 from protocols.zk.opening import Step, steps_of
 from protocols.zk.params import Statement
+from protocols.zk.statement import encode_values
 
 LABEL = "zk-"
 NAMES = ("values", "S", "q", "A", "E", "W")
@@ -51,6 +52,7 @@ class Openings:
     _received: dict[int, dict[int, Table]] = field(default_factory=dict)  # step -> point -> message
     _counted: dict[int, int] = field(default_factory=dict)  # step -> messages when it was last decoded
     _prover: Prover | None = field(default=None, repr=False)
+    _remembered: bool = False
 
     # -- what is proved ---------------------------------------------------------------------------------------------
 
@@ -127,7 +129,8 @@ class Openings:
         desk, effects = self.desk, list[Effect]()
         if not self.ready or self.failed:
             return effects
-        while True:
+        effects += self._remember()
+        while not self.failed:
             effects += self._speak()
             found = self._decode()
             if found is None:
@@ -150,8 +153,19 @@ class Openings:
                 continue
             if index == len(self.values):
                 self.values.append(decoded.values)
+                if index == 0 and (refused := self._refused()):
+                    return refused
             return name_liars(desk, set(decoded.liars), LABEL + step.name)
         return None
+
+    def _refused(self) -> list[Effect]:
+        """Inner products beyond 128 bits are none: more than t provers lie, and nothing follows from what they say."""
+        try:
+            encode_values(self.products)
+        except Refused as error:
+            self.failed, self._prover = True, None
+            return [Note("opening_failed", (("check", str(error.check)),))]
+        return []
 
     # -- our part ---------------------------------------------------------------------------------------------------
 
@@ -163,7 +177,6 @@ class Openings:
             return effects
         if self._prover is None:
             self._prover = self._make()
-            effects.append(Remember("zk-attempt", self._attempt()))
         try:
             return effects + self._advance(self._prover, spoken)
         except Refused as error:
@@ -191,6 +204,18 @@ class Openings:
     def _able(self) -> bool:
         """Whether every seed and every share is here."""
         return self.setup.complete and all(self.rebuild.has(k) for k in self.desk.members(Bitmap.VALID))
+
+    @property
+    def remembered(self) -> bool:
+        """Whether it is written down what this session proves: before that nothing may be opened, posted or summed."""
+        return self._remembered
+
+    def _remember(self) -> list[Effect]:
+        """Under every statement: sums over two sets would show what is in one of them only."""
+        if self._remembered or not self.enough:
+            return []
+        self._remembered = True
+        return [Remember("zk-attempt", self._attempt())]
 
     def _attempt(self) -> bytes:
         """What may be proved once only: these records, under this session's key."""

@@ -10,7 +10,7 @@ opened before. Products of shares have degree 2t; each is opened with a sharing 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Seat:
     point: int
     n: int
     t: int
-    seeds: Seeds
+    seeds: Seeds = field(repr=False)
     label: bytes
 
     def zero(self, name: str, count: int) -> Vector:

@@ -28,7 +28,7 @@ from tests.simulation.wallets import Wallets, enc_public
 CONTEXT = Context(1, bytes(20), 7)
 
 
-def committee(count: int = 5) -> tuple[list[Desk], list[ev.ProverInfo]]:
+def committee(count: int = 5, threshold: int = 1) -> tuple[list[Desk], list[ev.ProverInfo]]:
     """Desks of a drawn committee in phase BATCH (began in block 50, deadline 70)."""
     wallets = Wallets()
     identities = [wallets.new(str(i)) for i in range(count)]
@@ -36,7 +36,7 @@ def committee(count: int = 5) -> tuple[list[Desk], list[ev.ProverInfo]]:
     desks = []
     for identity in identities:
         desk = Desk(CONTEXT, identity, bytes(32))
-        desk.view.apply(ev.SessionCreated(7, 1, small_params(owner=bytes(20))))
+        desk.view.apply(ev.SessionCreated(7, 1, small_params(owner=bytes(20), committee=count, threshold=threshold)))
         desk.view.apply(ev.CommitteeDrawn(7, 2, tuple(infos)))
         desk.view.apply(ev.PhaseChanged(7, 50, Phase.BATCH, 70))
         desks.append(desk)
@@ -91,6 +91,28 @@ def test_exactly_one_prover_is_first_and_the_others_follow_in_steps() -> None:
         assert turn.now(transaction) == ([transaction] if desk.rank == 0 else [])
         sent = [block for block in range(60, 80) if transaction in turn.tick(block, transaction)]
         assert sent == ([] if desk.rank == 0 else [60 + STEP * desk.rank])
+
+
+def test_who_lies_has_no_turn() -> None:
+    desks, _ = committee()
+    first, second = sorted(desks, key=lambda d: d.rank)[:2]
+    transaction = Transact("postBatch", ())
+    turn = Turn(second, "batch")
+    assert turn.now(transaction) == []
+    second.faulty.add(first.point)
+    assert turn.now(transaction) == [transaction]
+
+
+@pytest.mark.parametrize(("since", "step"), [(60, 2), (64, 2), (65, 1), (66, 1), (67, 0), (69, 0)])
+def test_turns_of_a_phase_come_before_its_end(since: int, step: int) -> None:
+    """Two faulty ones first: the third still posts at the cut, block 68, or at once. What has time is not hurried."""
+    desks, _ = committee(9, threshold=2)
+    for desk in desks:
+        for in_phase, blocks in ((True, step), (False, STEP)):
+            turn = Turn(desk, "batch", in_phase=in_phase)
+            sent = Transact("postBatch", ())
+            ticks = [block for block in range(since, 99) if sent in turn.tick(block, sent)]
+            assert ticks == [max(since + 1, since + blocks * desk.rank)]
 
 
 def test_a_turn_says_when_its_clock_starts() -> None:

@@ -13,10 +13,11 @@ from protocols.bn254 import fr, g1
 from protocols.bn254.field import R
 from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
-from protocols.sessions import machines
+from protocols.sessions import machines, zk_pieces
 from protocols.sessions.params import REFERENCE, Bitmap, Phase
 from protocols.sessions.prover_rebuild import ANSWERS
 from protocols.sessions.shelf import MemoryShelf
+from protocols.sessions.zk_complaints import Complaints
 from protocols.sessions.zk_prover import ZkProverMachine
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
@@ -135,6 +136,19 @@ def test_a_bad_piece_is_refused_and_leaves_no_trace(name: str) -> None:
     assert rule_of(alone, BAD[name]()) == "bad-piece"
     assert alone.status()["pieces"] == [] and shelf._items == {}
     assert len(alone.receive(upload(SCORE, 0, 3))) == 1  # the good one is still taken
+
+
+def test_no_more_than_three_bad_pieces_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may be a seed of 32 bytes that costs a whole share; others' are not affected, nor is the root on chain."""
+    alone, opened = at_upload(), list[bytes]()
+    honest = zk_pieces.open_upload
+    monkeypatch.setattr(zk_pieces, "open_upload", lambda *rest: opened.append(rest[-1]) or honest(*rest))
+    bad = plain_of(lambda p: p[:-1] + bytes([p[-1] ^ 1]))
+    assert [rule_of(alone, bad) for _ in range(5)] == ["bad-piece"] * 3 + ["too-many"] * 2 and len(opened) == 3
+    assert rule_of(alone, upload(SCORE, 0, 3)) == "too-many"
+    assert len(alone.receive(upload(SCORE, 1, 3))) == 1
+    alone.chain(ev.UploadCommitted(7, 6, 0, made(SCORE, 0).root))
+    assert len(alone.receive(upload(SCORE, 0, 3))) == 1
 
 
 def test_who_may_upload_when() -> None:
@@ -285,16 +299,22 @@ def test_complaints_of_more_than_t_put_out() -> None:
     assert fx.Blame(DATA_OWNERS[1].address, "inconsistent-sharing", "complaints") in committee.effects[4]
 
 
-def test_a_complaint_is_waited_for_until_half_and_heard_until_the_cut() -> None:
-    committee = in_doubt(Committee(GRAM), 0b10, 0)
+@pytest.mark.parametrize("bad", [0b10, 0])
+def test_a_complaint_is_waited_for_until_half(bad: int) -> None:
+    """As one that says nothing is."""
+    committee = in_doubt(Committee(GRAM), bad, 0)
     began, deadline = committee.machines[4].view.phase_block, committee.machines[4].view.deadline
     while vote_of(committee) is None:
         committee.tick()
-    assert vote_of(committee) == 0b111 and committee.block == deadline - 2
-    quiet = in_doubt(Committee(GRAM), 0, 0)
-    while vote_of(quiet) is None:
-        quiet.tick()
-    assert quiet.block == began + (deadline - 2 - began) // 2
+    assert vote_of(committee) == 0b111 and committee.block == began + (deadline - 2 - began) // 2
+
+
+def test_nobody_is_waited_for_who_has_said_and_shown_all() -> None:
+    """Four have spoken, one of them of a piece that is not shown; it fits, and so nothing is open."""
+    committee = in_doubt(Committee(GRAM), 0b10, 0, 0, 0)
+    assert vote_of(committee) is None
+    committee.hand(4, committee.machines[0]._uploads.held[1].opening(PROVERS[0].address, 1))
+    assert vote_of(committee) == 0b111
 
 
 def test_complaints_that_are_none_are_refused() -> None:
@@ -303,10 +323,31 @@ def test_complaints_that_are_none_are_refused() -> None:
     assert committee.hand(4, first) == []
     assert committee.rule_of(4, replace(first, bad=0b100)) == "opened-twice"
     assert committee.rule_of(4, replace(first, bad=1 << 9)) == "not-in-set"
+    over = Committee(GRAM).to_batch()
+    assert over.hand(4, first) == []
+
+
+def test_what_is_shown_after_half_counts_until_the_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that nobody hands out keeps one waiting until the cut."""
+    badly_dealt(monkeypatch, 4)
+    committee = Committee(GRAM, {2: {4}})
+    held = list[msg.ShareOpening]()
+
+    def passing(to: bytes, message: msg.Message) -> msg.Message | None:
+        if isinstance(message, msg.ShareOpening) and to == PROVERS[4].address:
+            held.append(message)
+            return None
+        return None if isinstance(message, msg.PublicPart) else message
+
+    committee.passing = passing
+    committee.to_valid()
     while not committee.machines[4]._complaints.settled:
         committee.tick()
-    late = replace(first, sender=PROVERS[1].address)
-    assert committee.hand(4, late) == [] and not committee.machines[4]._complaints.out(1)
+    assert vote_of(committee) is None and not committee.machines[4]._complaints.out(1)
+    committee.hand(4, held[0])
+    while vote_of(committee) is None:
+        committee.tick()
+    assert vote_of(committee) == 0b1 and committee.block == committee.machines[4].view.deadline - 2
 
 
 def test_published_pieces_convict_their_sender() -> None:
@@ -362,8 +403,18 @@ def test_a_bad_share_is_published_and_convicts_its_dealer(point: int, monkeypatc
     committee.assert_replays()
 
 
-def test_bad_shares_for_two_are_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_shares_for_two_are_published_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may have been told otherwise by liars. Of a data owner that is convicted nothing more is judged."""
     badly_dealt(monkeypatch, 2, 4)
+    judged = list[tuple[int, int]]()
+    fits = Complaints._fits
+
+    def counting(self: Complaints, message: msg.ShareOpening, point: int) -> bool:
+        judged.append((self.desk.point, point))
+        return fits(self, message, point)
+
+    monkeypatch.setattr(Complaints, "_fits", counting)
     committee = Committee(GRAM).to_valid()
     assert [vote_of(committee, i) for i in range(5)] == [0b101] * 5
-    assert not any(committee.sent(i, msg.ShareOpening) for i in range(5))
+    assert [len(committee.sent(i, msg.ShareOpening)) for i in range(5)] == [0, 4, 0, 4, 0]
+    assert sorted(by for by, _ in judged) == [1, 3, 5]

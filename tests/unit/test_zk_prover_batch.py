@@ -389,6 +389,29 @@ def test_two_of_nine_that_help_wrongly() -> None:
     assert share is not None and (share == sharing.share(4)).all()
 
 
+@pytest.mark.parametrize("p", [NONE, GRAM, SCORE], ids=["none", "gram", "score"])
+def test_what_is_proved_is_remembered_first(p: SessionParams) -> None:
+    """Under every statement: before a proof is posted, or anything opened."""
+    committee = Committee(p).to_batch()
+    for effects in committee.effects:
+        told = [i for i, e in enumerate(effects) if isinstance(e, fx.Remember) and e.key == "zk-attempt"]
+        later = [i for i, e in enumerate(effects) if isinstance(e, fx.Transact) and e.call == "postProof"]
+        later += [i for i, e in enumerate(effects) if isinstance(e, fx.Send) and isinstance(e.message, msg.Opening)]
+        assert len(told) == 1 and told[0] < min(later, default=len(effects))
+
+
+def test_no_sum_of_a_set_that_is_not_remembered() -> None:
+    """A record is missing here, though not one of those whose sum is wanted."""
+    committee = Committee(GRAM, {1: {3}})
+    committee.passing = lambda to, m: None if isinstance(m, msg.PublicPart) else m
+    committee.to_batch()
+    committee.chain(ev.BatchFinal, bytes(32), 0b101, 0b101, 0b101)
+    committee.chain(ev.PhaseChanged, Phase.OUTPUT, committee.block + 9)
+    request = msg.OutputRequest(OWNER.address)
+    assert committee.rule_of(3, request) == "not-ready" and len(committee.hand(2, request)) == 1
+    assert not [e for e in committee.effects[3] if isinstance(e, fx.Remember) and e.key == "zk-attempt"]
+
+
 def test_help_is_made_once_and_given_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     committee, made = lacking(answers=False), list[int]()
     honest = FrHelp.make
