@@ -9,6 +9,7 @@ import trio
 from omninode.chain.errors import ChainError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
+from omninode.roles.prover_keys import provers_keys
 from omninode.store import shelf
 from protocols.sessions import machines
 from protocols.sessions.params import Phase
@@ -95,4 +96,5 @@ class Prover:
         """
         services, session = self._services, view.session
         kept = shelf.shelf_of(services.data_dir, session)
-        return machines.prover(view.p, services.context(session), services.identity(), seed, kept, services.keys)
+        keys = provers_keys(services.keys, services.store, session) if view.p.zk else services.keys
+        return machines.prover(view.p, services.context(session), services.identity(), seed, kept, keys)

@@ -12,6 +12,7 @@ import trio
 from omninode.roles.machine import Machine
 from omninode.roles.outcome import bits
 from omninode.roles.owner_model import MODEL_KEY
+from omninode.roles.prover_keys import provers_keys
 from omninode.roles.verify_entry import BadEntry
 from omninode.roles.verify_feed import genuine
 from omninode.roles.verify_public import Findings, Public
@@ -79,7 +80,8 @@ def _machine(services: Services, view: SessionView, role: str, transcript: Trans
     assert seed is not None
     if role == "prover":
         shelf.close()
-        return machines.prover(view.p, context, identity, seed, shelf, services.keys)
+        keys = provers_keys(services.keys, services.store, view.session) if view.p.zk else services.keys
+        return machines.prover(view.p, context, identity, seed, shelf, keys)
     if role == "model_owner":
         return machines.owner(view.p, context, identity, seed, services.keys)
     return machines.data_owner(view.p, context, identity, seed, peer_key=services.net.peer_key, keys=services.keys)

@@ -22,7 +22,7 @@ class Store:
         journal, safety, meta = Journal(database, files), Safety(database), Meta(database)
         self.begin, self.append, self.inputs = journal.begin, journal.append, journal.inputs
         self.sessions, self.set_state, self.forget_inputs = journal.sessions, journal.set_state, journal.forget_inputs
-        self.record_once = safety.record_once
+        self.record_once, self.recorded = safety.record_once, safety.recorded
         transcripts = Transcripts(database, journal)
         self.transcript, self.payload = transcripts.transcript, transcripts.payload
         self.meta_get, self.meta_put = meta.get, meta.put

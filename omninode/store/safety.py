@@ -27,3 +27,9 @@ class Safety:
                     f"session {session}: the safety journal holds another value for {key}",
                     "this node leaves the session; was its data directory copied or put back?",
                 )
+
+    def recorded(self, session: int, key: str) -> bytes | None:
+        """The value under a key, if there is one."""
+        with self._db.reading() as sql:
+            row = sql.execute("SELECT value FROM safety WHERE session = ? AND key = ?", (session, key)).fetchone()
+        return None if row is None else bytes(row[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols.errors import LocalProtocolError
 from protocols.sessions.data_owner import DataOwnerMachine
 from protocols.sessions.identity import Identity
 from protocols.sessions.membership import Policy, accept_all
@@ -16,7 +15,6 @@ from protocols.sessions.verified_data_owner import VerifiedDataOwnerMachine
 from protocols.sessions.verified_owner import VerifiedOwnerMachine
 from protocols.sessions.verified_prover import VerifiedProverMachine
 from protocols.sessions.verified_upload import Uploads, VerifiedUpload
-from protocols.sessions.zk_abstain import AbstainingProver
 from protocols.sessions.zk_keys import Keys, no_keys
 from protocols.wire.context import Context
 
@@ -74,16 +72,12 @@ def prover(
     seed: bytes,
     shelf: Shelf | None = None,
     keys: Keys = no_keys,
-) -> ProverMachine | VerifiedProverMachine | ZkProverMachine | AbstainingProver:
+) -> ProverMachine | VerifiedProverMachine | ZkProverMachine:
     """The prover's machine. shelf: for mode verified, memory if none is given; mode grouped needs none.
 
-    Without the key of a session of certificate zk: one that votes for nobody.
+    keys: for certificate zk; asked once this prover is drawn. Without a key it votes for nobody.
     """
     if params.zk:
-        try:
-            keys(params)
-        except LocalProtocolError as error:
-            return AbstainingProver(context, identity, seed, str(error))
         from protocols.sessions.zk_prover import ZkProverMachine  # loads the arithmetic of the curve
 
         return ZkProverMachine(context, identity, seed, shelf, keys)

@@ -1,14 +1,22 @@
-"""Certificate zk: are our pieces what their owners committed to? If not: complaints, published pieces, verdicts.
+"""Certificate zk: are our pieces what their owners committed to? If not they are published, and everybody judges.
 
-Everybody can compute the commitment of every share, so a prover checks its own pieces alone, all at once, and says
-which do not fit, without showing them. When all have spoken, or half of the phase is over: if more than t complain of
-one data owner it is out and nothing is published, since one of them is honest. Otherwise who complained publishes, and
-everybody judges: not the committed piece, or one that fits, and the prover lied; the committed piece and it does not
-fit, and the data owner did (PROOFS, section 5).
+Everybody can compute the commitment of every share, so a prover checks its own pieces alone, all at once. What does not
+fit it publishes at once, whatever others say. The committed piece, and it does not fit: the data owner lied. Not the
+committed one, or one that fits: the prover did (PROOFS, section 5). Besides, it says in one message which pieces are
+bad; none is an answer, too. When all have spoken and what they name is published, nobody waits any longer. Who is
+silent, or names and does not publish, is waited for until half of the phase. More than t that name a data owner put it
+out without a piece: one of them is honest.
 
-Nothing honest gets out: of an honest data owner only liars complain, t at most, and what they publish convicts them. No
-honest prover publishes a piece that fits. A data owner of U can be served: it has the votes of 2t + 1 honest provers,
-whom no upheld complaint of an honest one had reached, so its 2t + 1 honest holders have shares that fit.
+Why that is enough (n >= 4t + 1, at most t provers lie; "delivered" as in ``prover_consistency``: 2t + 1 honest provers
+hold a committed piece; what honest ones say when the phase begins arrives before half of it is over).
+
+- Nothing honest gets out. Pieces of an honest data owner fit, so no honest prover publishes one; only liars name it, t
+  at most, and what they publish convicts them.
+- A data owner of U can be served. It has the votes of 2t + 1 honest provers, so no honest one published a piece of it:
+  that would have reached all of them. So all its honest holders, 2t + 1 or more, have shares that fit.
+- Words to some and not to others change votes, no more. A liar can show a bad piece of its own, or complain, to some
+  honest provers only. They vote against that data owner; if n - t others, liars too, vote for it, it is in U, and what
+  was just said holds. Who voted against it has a good piece as well, and opens and helps with it.
 """
 
 from __future__ import annotations
@@ -34,7 +42,7 @@ LABEL = "complaint"
 class Complaints:
     """bad: data owners whose piece for us does not fit; None before we looked, then never changed.
 
-    convicted: data owners of whom a committed piece is known that does not fit.  settled: time for complaints is over.
+    convicted: data owners of whom a committed piece is known that does not fit.  settled: nothing is waited for.
     """
 
     desk: Desk
@@ -45,19 +53,19 @@ class Complaints:
     convicted: set[int] = field(default_factory=set)
     settled: bool = False
     _good: set[int] = field(default_factory=set)
-    _until: int = 0  # block at whose tick complaints are settled
-    _spoken: dict[int, int] = field(default_factory=dict)  # point -> data owners that it complains of, in time
+    _until: int = 0  # block at whose tick waiting ends
+    _spoken: dict[int, int] = field(default_factory=dict)  # point -> data owners that it complains of
     _heard: set[tuple[int, int]] = field(default_factory=set)  # (data owner, point) whose piece is published
 
     def progress(self) -> list[Effect]:
-        """Look at our pieces, once, as soon as it is fixed who delivered. Publish when all have spoken."""
+        """Look at our pieces, once, as soon as it is fixed who delivered. Done when all have spoken."""
         if self.desk.view.phase != Phase.VALID:
             return []
         effects = self._check() if self.bad is None else []
-        return effects + (self._settle() if len(self._spoken) == self.desk.n and not self.settled else [])
+        return effects + ([] if self.settled or self._outstanding else self._settle())
 
     def tick(self, block: int) -> list[Effect]:
-        """Publish what we complained of, when every complaint in time is known."""
+        """Wait no longer."""
         due = self.desk.view.phase == Phase.VALID and not self.settled and self.bad is not None
         return self._settle() if due and block >= self._until else []
 
@@ -67,67 +75,80 @@ class Complaints:
 
     def out(self, index: int) -> bool:
         """Whether this data owner dealt pieces that do not fit: it is shown, or more than t provers say so."""
-        return index in self.convicted or len(self._complainants(index)) > self.desk.t
+        complaining = sum(bad >> index & 1 for bad in self._spoken.values())
+        return index in self.convicted or complaining > self.desk.t
 
     @property
     def waiting(self) -> bool:
-        """Whether complaints may still come, or one has come that says nothing of who lied."""
-        if not self.settled:
+        """Whether a vote may still change by what others say soon."""
+        return not self.settled
+
+    @property
+    def _outstanding(self) -> bool:
+        """Whether somebody has not spoken, or has named a data owner and not shown what it got."""
+        if len(self._spoken) < self.desk.n:
             return True
         said = {(k, x) for x, bad in self._spoken.items() if x not in self.desk.faulty for k in bits(bad)}
         return any(not self.out(k) for k, _ in said - self._heard)
 
-    def _complainants(self, index: int) -> set[int]:
-        return {x for x, bad in self._spoken.items() if bad >> index & 1}
+    def _settle(self) -> list[Effect]:
+        self.settled = True
+        said = {k for bad in self._spoken.values() for k in bits(bad)}
+        return [Note("complaints_settled", (("spoken", len(self._spoken)), ("about", len(said))))]
 
     # -- our own pieces ---------------------------------------------------------------------------------------------
 
     def _check(self) -> list[Effect]:
-        """All at once, by a factor for each that no data owner can foresee."""
+        """What does not fit is published in this step: what others say of it may have been said to us alone."""
+        desk, held = self.desk, self._held()
+        self.bad = self._find(held)
+        self._good = set(held) - self.bad
+        self._until = max(desk.share_of_window(1, 2), min(desk.view.phase_block + LEAST_BLOCKS, desk.cut() - HEARING))
+        self._spoken[desk.point] = bitmap(self.bad)
+        effects: list[Effect] = [Note("pieces_checked", (("held", len(held)), ("bad", len(self.bad))))]
+        effects += desk.broadcast(PieceComplaint(desk.identity.address, bitmap(self.bad)))
+        for k in sorted(self.bad):
+            self._heard.add((k, desk.point))
+            effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k)) + self._convict(k)
+        return effects
+
+    def _held(self) -> list[int]:
+        """Pieces that are here, of those whose record proves its claims."""
+        delivered = self.desk.members(Bitmap.DELIVERED)
+        return [k for k in delivered if k in self.uploads.held and self.records.passes(k)]
+
+    def _find(self, held: list[int]) -> set[int]:
+        """Those that do not fit: all at once, by a factor for each that no data owner can foresee."""
         desk, pieces = self.desk, self.pieces
-        held = [k for k in desk.members(Bitmap.DELIVERED) if k in self.uploads.held and self.records.passes(k)]
         dealings = [self.uploads.held[k].public.dealing for k in held]
         seed = desk.random("zk-shares", *(desk.view.upload_roots[k] for k in held))
         wrong = check_shares(pieces.key, desk.point, lambda i: self.uploads.held[held[i]].share, dealings, seed)
-        self.bad = {held[i] for i in wrong}
-        self._good = set(held) - self.bad
-        self._until = max(desk.share_of_window(1, 2), min(desk.view.phase_block + LEAST_BLOCKS, desk.cut() - HEARING))
-        effects: list[Effect] = [Note("pieces_checked", (("held", len(held)), ("bad", len(self.bad))))]
-        self._spoken[desk.point] = bitmap(self.bad)
-        return effects + desk.broadcast(PieceComplaint(desk.identity.address, bitmap(self.bad)))
-
-    def _settle(self) -> list[Effect]:
-        desk, self.settled = self.desk, True
-        said = {k for bad in self._spoken.values() for k in bits(bad)}
-        effects: list[Effect] = [Note("complaints_settled", (("spoken", len(self._spoken)), ("about", len(said))))]
-        for k in sorted(self.bad or ()):
-            if len(self._complainants(k)) <= desk.t:
-                effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k))
-                effects += self._convict(k)
-            self._heard.add((k, desk.point))
-        return effects
+        return {held[i] for i in wrong}
 
     # -- what others say --------------------------------------------------------------------------------------------
 
     def receive(self, message: PieceComplaint) -> list[Effect]:
-        """What another prover found. It counts until complaints are settled."""
+        """What another prover found."""
         desk, point = self.desk, self.desk.prover(message)
         desk.not_before(Phase.VALID, message)
         if message.bad & ~desk.view.sets.get(Bitmap.DELIVERED, 0):
             raise desk.refuse("not-in-set", message, "complains of data owners that did not deliver")
-        if desk.view.phase > Phase.VALID or (self.settled and point not in self._spoken):
+        if desk.view.phase > Phase.VALID:
             return []
         if self._spoken.setdefault(point, message.bad) != message.bad:
             raise desk.refuse("opened-twice", message, "another complaint came before")
         return []
 
     def share_opening(self, message: ShareOpening) -> list[Effect]:
-        """The piece that another prover complains of. Who has lied once is not heard again: judging costs time."""
+        """A piece that does not fit, says another prover. Judging costs time: who has lied once is not heard again, and
+        of a data owner that is convicted nothing more is.
+        """
         desk, point, index = self.desk, self.desk.prover(message), message.index
         desk.not_before(Phase.VALID, message)
         if not desk.view.in_set(Bitmap.DELIVERED, index):
             raise desk.refuse("not-in-set", message, f"data owner {index} did not deliver")
-        if desk.view.phase > Phase.VALID or (index, point) in self._heard or point in desk.faulty:
+        known = (index, point) in self._heard or index in self.convicted
+        if desk.view.phase > Phase.VALID or known or point in desk.faulty:
             return []
         if message.root != desk.view.upload_roots[index]:
             raise desk.refuse("wrong-root", message, "not the root on chain")

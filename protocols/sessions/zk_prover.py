@@ -8,14 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from protocols.bn254 import fr
-from protocols.sessions.effects import Effect
+from protocols.errors import LocalProtocolError
+from protocols.sessions import events as ev
+from protocols.sessions.effects import Effect, Remember
 from protocols.sessions.identity import Identity
+from protocols.sessions.limits import check_params
 from protocols.sessions.prover_attest import Attestations
 from protocols.sessions.prover_machine import CommitteeMachine
 from protocols.sessions.prover_output import OutputDesk
 from protocols.sessions.prover_rebuild import Rebuild
 from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.shelf import MemoryShelf, Shelf
+from protocols.sessions.zk_abstain import ABSTAINS, KEY, PLAYS, Abstention
 from protocols.sessions.zk_batch import ZkBatchDesk
 from protocols.sessions.zk_complaints import Complaints
 from protocols.sessions.zk_keys import Keys
@@ -33,7 +37,8 @@ class ZkProverMachine(CommitteeMachine):
     """One prover in one session of certificate zk; see ``prover_machine``.
 
     shelf: where shares lie, of this session alone; memory if none is given.  keys: where the key of the proofs comes
-    from; a node that has none must not play.
+    from. It is made when we are drawn, not before: every prover of the market looks on until then. Who cannot make it
+    abstains (``zk_abstain``).
     """
 
     _rebuild: Rebuild
@@ -42,7 +47,8 @@ class ZkProverMachine(CommitteeMachine):
     def __init__(self, context: Context, identity: Identity, seed: bytes, shelf: Shelf | None, keys: Keys) -> None:
         super().__init__(context, identity, seed)
         desk, shelf = self._desk, MemoryShelf() if shelf is None else shelf
-        pieces = ZkPieces(desk, shelf, keys)
+        self._pieces = pieces = ZkPieces(desk, shelf, keys)
+        self._abstention: Abstention | None = None
         self._uploads: UploadDesk[ZkPiece] = UploadDesk(desk, pieces)
         self._records = Records(desk, self._uploads, pieces)
         self._complaints = self._consistency = Complaints(desk, self._uploads, pieces, self._records)
@@ -56,6 +62,42 @@ class ZkProverMachine(CommitteeMachine):
         self._output = OutputDesk(desk, ZkSum(pieces, self._rebuild, self._proof), fr.to_bytes)
         self._openings = {LABEL + name: self._proof.receive for name in NAMES}
         self._parts = (self._uploads, self._records, self._complaints, self._vote, self._batch, self._attestations)
+
+    def chain(self, event: ev.ChainEvent) -> list[Effect]:
+        """Fold one chain event. Being drawn decides whether we play or abstain, and that is remembered first of all."""
+        effects: list[Effect] = []
+        drawn = isinstance(event, ev.CommitteeDrawn) and self._desk.identity.address in (
+            prover.address for prover in event.provers
+        )
+        if drawn and (why := self._unready()):
+            self._abstention = Abstention(self._desk, self._clock, why)
+        if drawn:
+            effects.append(Remember(KEY, ABSTAINS if self._abstention else PLAYS))
+        if self._abstention is None:
+            return effects + super().chain(event)
+        self.view.apply(event)
+        return effects + self._abstention.chain(event)
+
+    def receive(self, message: msg.Message) -> list[Effect]:
+        """As of every prover; who abstains refuses all."""
+        return super().receive(message) if self._abstention is None else self._abstention.receive(message)
+
+    def tick(self, block: int) -> list[Effect]:
+        """The chain has reached ``block``. Changes nothing when it returns nothing."""
+        return super().tick(block) if self._abstention is None else self._abstention.tick(block)
+
+    def status(self) -> dict[str, Any]:
+        """Where we stand, for people."""
+        return super().status() if self._abstention is None else self._abstention.status()
+
+    def _unready(self) -> str:
+        """Why we cannot play. Numbers are looked at before anything is made of them."""
+        try:
+            check_params(self.view.p)
+            self._pieces.key  # noqa: B018
+        except (ValueError, LocalProtocolError) as error:
+            return str(error)
+        return ""
 
     def _standing(self) -> dict[str, Any]:
         verdicts, opened = self._records.verdicts, len(self._proof.values)

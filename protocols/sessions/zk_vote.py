@@ -13,7 +13,9 @@ from protocols.sessions.zk_records import Records
 
 @dataclass
 class ZkVote:
-    """Votes when every record is judged and every complaint settled, at the cut in any case."""
+    """Votes when every record is judged and complaints are settled, which is so by half of the phase; at the cut in any
+    case. What is shown before we vote counts.
+    """
 
     desk: Desk
     records: Records

@@ -43,12 +43,12 @@ def decode_scalars(received: Mapping[int, Vector], degree: int, need: int) -> De
     are put up with, and with more of them the result is None.
     ValueError for messages of different shapes, a point that is 0, or need <= degree.
     """
-    return _decode(received, degree, need, fr.combine, lambda weights, m: fr.single(fr.inner(weights, m)))
+    return _decode(received, degree, need, _SCALARS)
 
 
 def decode_points(received: Mapping[int, Points], degree: int, need: int) -> Decoded | None:
     """``decode_scalars`` in the exponent.  received: point -> message, (n, 8), points of the curve."""
-    return _decode(received, degree, need, combine_points, lambda weights, m: g1.total(g1.multiply(m, weights)))
+    return _decode(received, degree, need, _POINTS)
 
 
 def combine_points(weights: Sequence[int], tables: Sequence[Points]) -> Points:
@@ -79,11 +79,26 @@ def _product(factors: Iterable[int]) -> int:
     return out
 
 
-Combine = Callable[[Sequence[int], Sequence[Table]], Table]
-Mix = Callable[[Vector, Table], Table]
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What is decoded. mix: one element from all of a message. times: one element by many scalars."""
+
+    combine: Callable[[Sequence[int], Sequence[Table]], Table]
+    mix: Callable[[Vector, Table], Table]
+    times: Callable[[Table, Vector], Table]
+    add: Callable[[Table, Table], Table]
 
 
-def _decode(received: Mapping[int, Table], degree: int, need: int, combine: Combine, mix: Mix) -> Decoded | None:
+_SCALARS = _Group(
+    fr.combine,
+    lambda weights, m: fr.single(fr.inner(weights, m)),
+    lambda x, factors: fr.scale(fr.integers(x)[0], factors),
+    fr.add,
+)
+_POINTS = _Group(combine_points, lambda weights, m: g1.total(g1.multiply(m, weights)), g1.multiply_fixed, g1.add)
+
+
+def _decode(received: Mapping[int, Table], degree: int, need: int, group: _Group) -> Decoded | None:
     if degree < 0 or need <= degree or any(not 0 < x < R for x in received):
         raise ValueError(f"cannot decode at {sorted(received)}, degree {degree}, from {need} messages")
     if len({m.shape for m in received.values()}) > 1:
@@ -91,11 +106,9 @@ def _decode(received: Mapping[int, Table], degree: int, need: int, combine: Comb
     points = tuple(sorted(received))
     if len(points) < need:
         return None
-    syndromes = _syndromes([received[x] for x in points], points, degree, combine, mix)
+    combine, syndromes = group.combine, _syndromes([received[x] for x in points], points, degree, group)
     for number in range(min(len(points) - need, need - degree - 1) + 1):
-        for liars in combinations(points, number):
-            if not _explained(syndromes, liars, combine):
-                continue
+        for liars in _explaining(syndromes, points, number, group):
             kept = tuple(x for x in points if x not in liars)
             base, parts = kept[: degree + 1], [received[x] for x in kept[: degree + 1]]
             if all((combine(lagrange(base, x), parts) == received[x]).all() for x in kept[degree + 1 :]):
@@ -103,30 +116,43 @@ def _decode(received: Mapping[int, Table], degree: int, need: int, combine: Comb
     return None
 
 
-def _syndromes(
-    messages: Sequence[Table], points: tuple[int, ...], degree: int, combine: Combine, mix: Mix
-) -> list[Table]:
+def _syndromes(messages: Sequence[Table], points: tuple[int, ...], degree: int, group: _Group) -> list[Table]:
     """One word of the code, mixed from all elements, through the dual code: all zero if it has degree D."""
     weights = _weights(b"".join(m.tobytes() for m in messages), len(messages[0]))
-    word = [mix(weights, m) for m in messages]
+    word = [group.mix(weights, m) for m in messages]
     apart = [_apart(points, x) for x in points]
     return [
-        combine([a * pow(x, i, R) % R for a, x in zip(apart, points, strict=True)], word)
+        group.combine([a * pow(x, i, R) % R for a, x in zip(apart, points, strict=True)], word)
         for i in range(len(points) - degree - 1)
     ]
 
 
-def _explained(syndromes: Sequence[Table], liars: Sequence[int], combine: Combine) -> bool:
-    """Whether the word has degree D where the liars are left out, but for one case in R.
+def _explaining(
+    syndromes: Sequence[Table], points: tuple[int, ...], number: int, group: _Group
+) -> list[tuple[int, ...]]:
+    """Sets of so many liars without whom the word has degree D, but for one case in R.
 
-    The locator, which vanishes at the liars, times any polynomial of low enough degree is orthogonal to the word.
+    The locator, which vanishes at the liars, times any polynomial of low enough degree is orthogonal to the word. That
+    polynomial is the same for all sets: each costs as many small steps as it has liars.
     """
+    sets = list(combinations(points, number))
     if not syndromes:
-        return True
-    product = fr.integers(_weights(b"".join(s.tobytes() for s in syndromes), len(syndromes) - len(liars)))
+        return sets
+    weights = fr.integers(_weights(b"".join(s.tobytes() for s in syndromes), len(syndromes) - number))
+    shifted = [group.combine(weights, syndromes[i : i + len(weights)]) for i in range(number + 1)]
+    locators = [_locator(liars) for liars in sets]
+    total = np.repeat(shifted[number], len(sets), axis=0)
+    for i in range(number):
+        total = group.add(total, group.times(shifted[i], fr.vector(locator[i] for locator in locators)))
+    return [liars for liars, left in zip(sets, total, strict=True) if not left.any()]
+
+
+def _locator(liars: Sequence[int]) -> list[int]:
+    """Coefficients of the polynomial with these zeros and leading coefficient 1, the constant first."""
+    out = [1]
     for x in liars:
-        product = [(b - x * a) % R for a, b in zip([*product, 0], [0, *product], strict=True)]
-    return not combine(product, syndromes).any()
+        out = [(b - x * a) % R for a, b in zip([*out, 0], [0, *out], strict=True)]
+    return out
 
 
 def _weights(data: bytes, count: int) -> Vector:

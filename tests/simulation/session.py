@@ -40,7 +40,7 @@ def small_params(*, zk: bool = False, **changes: object) -> SessionParams:
         "upload_blocks": 20, "settle_blocks": 25,
     }  # fmt: skip
     if changes.get("mode") == Mode.VERIFIED:
-        numbers |= {"group_size": 1, "groups": 6}
+        numbers |= {"group_size": 1, "groups": 6, "public_sums": False}
     if zk:
         numbers["bound"] = SMALL_BOUND
     if changes.get("payout") == Payout.CONTRIBUTION:

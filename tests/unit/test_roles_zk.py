@@ -10,17 +10,18 @@ import pytest
 
 from omninode.chain.transaction import Receipt
 from omninode.chain.verifiers import key_terms
-from omninode.errors import RefusedError, UsageError
+from omninode.errors import RefusedError, SafetyError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.roles import data_owner, model_owner, prover
 from omninode.roles.certificate import certify
 from omninode.roles.keyring import NoKeys
 from omninode.roles.owner_model import ModelState
 from protocols.errors import LocalProtocolError
+from protocols.sessions import effects as fx
+from protocols.sessions import events as ev
 from protocols.sessions.owner import Output
 from protocols.sessions.params import Mode, Payout, Rule, SessionParams
 from protocols.sessions.view import SessionView
-from protocols.sessions.zk_abstain import AbstainingProver
 from protocols.sessions.zk_owner import ZkOwnerMachine
 from protocols.sessions.zk_prover import ZkProverMachine
 from protocols.sessions.zk_upload import ZkUpload
@@ -107,11 +108,50 @@ async def test_a_data_owner_with_another_string_does_not_join(node: Any) -> None
     assert "another string" in role.refusals[4]
 
 
-def test_a_prover_without_a_string_abstains(node: Any) -> None:
-    node.keys = NoKeys()
-    machine = prover.Prover(node).machine(view_of(owner=b"x" * 20), bytes(32))
-    assert isinstance(machine, AbstainingProver)
+def drawn(node: Any, view: SessionView) -> Any:
+    """The prover's machine, drawn; what it wants remembered is, as the driver does it."""
+    machine: Any = prover.Prover(node).machine(view, bytes(32))
+    others = tuple(ev.ProverInfo(bytes([i]) * 20, bytes(32), bytes(32)) for i in range(4))
+    effects = machine.chain(ev.SessionCreated(4, 1, view.p))
+    effects += machine.chain(ev.CommitteeDrawn(4, 2, (*others, ev.ProverInfo(OWN, bytes(32), bytes(32)))))
+    for effect in effects:
+        if isinstance(effect, fx.Remember):
+            node.store.record_once(4, f"prover/{effect.key}", effect.value)
+    return machine
+
+
+@pytest.fixture
+def judge(node: Any) -> Any:
+    """A node whose wallet can sign."""
+    node.wallet = SimpleNamespace(address=OWN, sign=lambda digest: bytes(65))
+    return node
+
+
+def test_a_prover_without_a_string_abstains(judge: Any) -> None:
+    judge.keys = NoKeys()
+    machine = drawn(judge, view_of(owner=b"x" * 20))
     assert "[proofs] string" in machine.status()["abstains"]
+
+
+def test_a_string_that_comes_later_is_not_used(judge: Any) -> None:
+    """Zeros were said, perhaps: to the end of the session they are all there is."""
+    keys, judge.keys = judge.keys, NoKeys()
+    drawn(judge, view_of(owner=b"x" * 20))
+    judge.keys = keys
+    machine = drawn(judge, view_of(owner=b"x" * 20))
+    assert "when it was drawn" in machine.status()["abstains"]
+
+
+def test_a_prover_that_lost_its_string_stops(judge: Any) -> None:
+    """It may have signed receipts. With the string it goes on."""
+    keys = judge.keys
+    assert "abstains" not in drawn(judge, view_of(owner=b"x" * 20)).status()
+    judge.keys = NoKeys()
+    with pytest.raises(SafetyError, match="cannot make any more") as stopped:
+        drawn(judge, view_of(owner=b"x" * 20))
+    assert "[proofs] string" in str(stopped.value) and "start the node again" in stopped.value.cure
+    judge.keys = keys
+    assert "abstains" not in drawn(judge, view_of(owner=b"x" * 20)).status()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from protocols.bn254 import fr, g1
 from protocols.bn254.field import R
+from protocols.zk import decode as decode_module
 from protocols.zk.decode import Decoded, Table, combine_points, decode_points, decode_scalars, lagrange
 from protocols.zk.opening import Step, steps_of
 from protocols.zk.params import Statement
@@ -118,6 +120,26 @@ def test_the_largest_committee(decode: Decode, lift: Any) -> None:
     assert decoded is not None and decoded.liars == (3, 9, 16) and np.array_equal(decoded.values, secret)
     received[4] = received[1]
     assert decode(received, 6, 10) is None
+
+
+def test_sets_of_liars_cost_no_sum_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One liar too many: all 697 sets of three or fewer of sixteen are looked at, with a handful of combinations."""
+    _, received = dealt(1, 16, 6, as_points)
+    for liar in (3, 4, 9, 16):
+        received[liar] = received[1]
+    counts = {"combine_points": 0, "multiply_fixed": 0}
+
+    def counted(name: str, real: Callable[..., Table]) -> Callable[..., Table]:
+        def call(*args: Any) -> Table:
+            counts[name] += 1
+            return real(*args)
+
+        return call
+
+    times, combine = counted("multiply_fixed", g1.multiply_fixed), counted("combine_points", combine_points)
+    monkeypatch.setattr(decode_module, "_POINTS", replace(decode_module._POINTS, combine=combine, times=times))
+    assert decode_points(received, 6, 10) is None
+    assert counts == {"combine_points": 9 + 1 + 2 + 3 + 4, "multiply_fixed": 1 + 2 + 3}
 
 
 @BOTH
