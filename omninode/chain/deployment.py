@@ -56,6 +56,8 @@ class Deployment:
         """Read it. ChainError says which file and what is wrong with it."""
         try:
             plain = json.loads(path.read_text())
+            if "verifiers" not in plain and {"market", "registry"} <= set(plain):
+                raise ChainError(f"{path} was made by an older version; deploy again")
             plain |= {name: parse_address(plain[name]) for name in _SINGLE}
             plain["libraries"] = {name: parse_address(text) for name, text in plain["libraries"].items()}
             return cls(**plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -91,6 +92,19 @@ async def test_deploy_and_remember(tmp_path: Path) -> None:
         Deployment.load(path)
     with pytest.raises(ChainError, match="cannot read"):
         Deployment.load(tmp_path / "absent.json")
+
+
+def test_a_deployment_of_an_older_version_is_named(tmp_path: Path) -> None:
+    """Of before there was a factory of verifiers."""
+    path = tmp_path / "deployment.json"
+    old = {"market": "0x" + "11" * 20, "registry": "0x" + "22" * 20, "libraries": {}, "chain_id": 31337, "block": 1}
+    path.write_text(json.dumps({**old, "gas": {}}))
+    with pytest.raises(ChainError, match="made by an older version; deploy again"):
+        Deployment.load(path)
+    for text in ("[]", "3", '{"market": 1}', '["market", "registry"]'):
+        path.write_text(text)
+        with pytest.raises(ChainError):
+            Deployment.load(path)
 
 
 @needs_anvil
