@@ -10,7 +10,7 @@ from protocols.pine import params as pine
 from protocols.selection.rules import MAX_GROUPS, corrupted
 from protocols.selection.scores import INT128
 from protocols.sessions.params import MOST_PROVED, MOST_VERIFIED, Mode, Payout, Rule, SessionParams
-from protocols.zk.params import LARGEST_SIZE
+from protocols.zk.params import LARGEST_SIZE, NB_G
 
 MOST_OWNERS = 256
 MOST_COMPARED = 64
@@ -20,6 +20,8 @@ MOST_FAULTY_PROVED = 2
 """The largest threshold of certificate ``zk``: dealing seeds takes a round more, and it has no phase QUERY."""
 MOST_GROUP_SIZE = 32
 MOST_DIMENSION = (1 << 24) - 1
+MOST_DIMENSION_PROVED = ((1 << 28) - (1 << 16)) // 32 - NB_G
+"""Of certificate ``zk``: a piece, 32 bytes for each coordinate and blinder, travels in one request of 256 MiB."""
 PRIVATE_DIMENSION = 4096
 """Below it the projections say too much about a sum: the session must say ``public_sums``."""
 LEAST_ACCEPTED = 3
@@ -131,6 +133,11 @@ def _check_windows(p: SessionParams) -> None:
 
 
 def _check_field(p: SessionParams) -> None:
+    if p.zk and p.dimension > MOST_DIMENSION_PROVED:
+        raise ValueError(
+            f"dimension is {p.dimension}; under certificate zk at most {MOST_DIMENSION_PROVED}: a share of an update "
+            "has 32 bytes for each coordinate, and a node takes no larger request"
+        )
     _within("dimension", p.dimension, 1, MOST_DIMENSION)
     _within("frac_bits", p.frac_bits, 0, MOST_FRAC_BITS)
     if p.mode == Mode.VERIFIED:

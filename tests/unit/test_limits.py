@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omninode.net.limits import Limits
 from protocols.fields.goldilocks import P
 from protocols.gram.projections import fits
 from protocols.pine import params as pine
-from protocols.sessions.limits import LARGEST_PROVED, MOST_DIMENSION, check_params, largest_bound
+from protocols.sessions.limits import LARGEST_PROVED, MOST_DIMENSION, MOST_DIMENSION_PROVED, check_params, largest_bound
 from protocols.sessions.params import Mode, Payout, Rule, SessionParams
+from protocols.wire.limits import limits_for
 from protocols.zk import params as zk
 from tests.simulation.session import small_params
 
@@ -64,6 +66,14 @@ def verified(**changes: object) -> SessionParams:
     """A session of mode verified that is fine."""
     numbers = {"mode": Mode.VERIFIED, "group_size": 1, "groups": 12, "rule": Rule.TRUST, "public_sums": False}
     return params(**{**numbers, "dimension": 1000, "bound": 1 << 20, **changes})
+
+
+def test_a_piece_fits_one_request() -> None:
+    most = verified(dimension=MOST_DIMENSION_PROVED, bound=1 << 10, proof_key=b"k" * 32)
+    check_params(most)
+    assert limits_for(most).largest <= Limits().request_bytes
+    with pytest.raises(ValueError, match=r"dimension is .*; under certificate zk at most 83865\d\d"):
+        check_params(replace(most, dimension=MOST_DIMENSION_PROVED + 1))
 
 
 def test_usual_verified_sessions_pass() -> None:
