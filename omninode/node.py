@@ -110,7 +110,8 @@ async def _build(
         config=config, data_dir=data_dir, log=log, events=events, store=store,
         blobs=blobs, wallet=wallet, enc_secret=enc_secret, enc_public=public_of(enc_secret),
         market=market, registry=market.registry, net=net,
-        directory=directory, trainer=trainer, keys=keyring(config.proofs.string, data_dir, config.proofs.threads),
+        directory=directory, trainer=trainer,
+        keys=keyring(config.proofs.string, data_dir, config.proofs.threads, market.chain_id),
     )  # fmt: skip
 
 
@@ -135,6 +136,7 @@ def build_roles(services: Services) -> list[Role]:
 
 async def _serve(services: Services) -> None:
     from omninode.roles.control_verbs import ControlVerbs
+    from omninode.roles.session_keys import warn_insecure
     from omninode.roles.sessions import Sessions
 
     roles = build_roles(services)
@@ -150,4 +152,5 @@ async def _serve(services: Services) -> None:
         services.events.write(
             "started", roles=services.config.node.roles, address=services.wallet.address.hex(), addrs=services.net.addrs
         )
+        warn_insecure(services)
         services.log.info("started", address="0x" + services.wallet.address.hex(), listening=services.net.addrs)

@@ -72,6 +72,8 @@ def _say_created(answer: dict[str, Any]) -> None:
     from omninode.config_values import format_wei
 
     typer.echo(f"session {answer['session']} is open; {format_wei(answer['escrow'])} in escrow")
+    if answer.get("warning"):
+        typer.echo(answer["warning"])
     if answer.get("note"):
         typer.echo(answer["note"])
     if answer.get("guarantee") is None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import trio
-
 from omninode.errors import RefusedError
+from omninode.roles.session_keys import key_of, warn_insecure
 from protocols.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from omninode.roles.services import Services
     from protocols.sessions.params import SessionParams
+
+
+def insecure(label: str) -> str:
+    """What its owner reads about a session under the test string of this label."""
+    return f"INSECURE: the reference string is the test string {label!r}; everybody can forge proofs under it"
 
 
 async def certify(services: Services, params: SessionParams) -> SessionParams:
@@ -22,9 +26,10 @@ async def certify(services: Services, params: SessionParams) -> SessionParams:
     takes no proofs.
     """
     try:
-        key = await trio.to_thread.run_sync(services.keys.make, params, limiter=services.compute)
+        key = await key_of(services, params, named=False)
     except LocalProtocolError as error:
         raise RefusedError(str(error), "give the node a reference string: omninode srs --help") from error
+    warn_insecure(services)
     verifiers = services.market.verifiers
     if verifiers is None:
         raise RefusedError("this market takes no proofs", "choose --certificate attested")

@@ -16,6 +16,7 @@ from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
+from omninode.roles.session_keys import Beforehand, key_of, warn_insecure
 from omninode.store.blobs import BlobError
 from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
@@ -70,15 +71,18 @@ class DataOwner:
 
     async def join(self, view: SessionView) -> SessionDriver | None:
         """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
-        services, session = self._services, view.session
+        services, session, key = self._services, view.session, None
         if self._bound(view):  # registered before a restart: a promise, whatever the policy says today
             task = None
         else:
             try:
                 self._check_policy(view)
-                if view.p.zk:
-                    await trio.to_thread.run_sync(services.keys, view.p, limiter=services.compute)
+                if view.p.zk and not services.keys.configured:
+                    services.keys(view.p)  # says what is missing, before anything is fetched
                 task = await self._task(view)
+                if view.p.zk:  # last: it takes longest
+                    key = await key_of(services, view.p)
+                    warn_insecure(services, session)
             except UNUSABLE as error:
                 self.refusals[session] = str(error)
                 services.events.write("session_refused", session=session, reason=str(error))
@@ -95,7 +99,10 @@ class DataOwner:
             return await self._train(session, document, weights)
 
         context = services.context(session)
-        return SessionDriver(self.name, context, services, lambda s: self.machine(view, s), on_train=train)
+        return SessionDriver(
+            self.name, context, services, lambda s: self.machine(view, s), on_train=train,
+            before=Beforehand(services, view, key=key),
+        )  # fmt: skip
 
     def machine(self, view: SessionView, seed: bytes) -> Machine:
         """The protocol machine of one session; overridden where a test wants another behaviour."""

@@ -8,7 +8,7 @@ crash the journal is replayed into a fresh machine, which gives the same effects
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,8 @@ LINGER_BLOCKS = 5  # blocks after the end in which a claim or an attestation may
 class SessionDriver:
     """One role of this node in one session. ``on_train`` computes the update; ``after`` runs after every input.
 
+    ``before`` runs before the machine sees chain events: at the start with all in the journal, then with each block's.
+    It may take long: nothing is held meanwhile, and messages are still answered.
     ``close`` frees what the machine keeps outside of its memory, once nothing uses it any more.
     """
 
@@ -56,12 +58,13 @@ class SessionDriver:
         *,
         on_train: Callable[[], Awaitable[NDArray[np.int64] | None]] | None = None,
         after: Callable[[SessionDriver], None] | None = None,
+        before: Callable[[Sequence[ChainEvent]], Awaitable[None]] | None = None,
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.role, self.context, self.session = role, context, context.session
         self.log = services.log.bind(session=context.session, role=role)
         self.services, self._make, self._on_train, self._after = services, make_machine, on_train, after
-        self.close = close
+        self._before, self.close = before, close
         self.machine: Machine
         self.nursery: trio.Nursery
         self._lock = trio.Lock()
@@ -199,6 +202,8 @@ class SessionDriver:
         self._last_block = 0
         self._has_update = False
         self._deferred, self._heard = [], Heard()
+        if self._before is not None:
+            await self._before([e for kind, payload in entries if kind == "chain" for e in unpack_events(payload)[1]])
         effects = await trio.to_thread.run_sync(self._replay_all, seed, entries)
         self._ready.set()
         self._dispatch(effects)
@@ -291,6 +296,8 @@ class SessionDriver:
         def apply() -> list[fx.Effect]:
             return [effect for event in events for effect in self.machine.chain(event)]
 
+        if self._before is not None:
+            await self._before(events)
         await self._feed("chain", pack_events(block, events), apply)
         self._last_block = block
         deferred, self._deferred = self._deferred, []

@@ -12,10 +12,11 @@ from omninode.errors import RefusedError, UsageError
 from omninode.learning import precision
 from omninode.learning.document import SessionDocument
 from omninode.learning.service import TrainingFailed
-from omninode.roles.certificate import certify
+from omninode.roles.certificate import certify, insecure
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.owner_model import OwnerModel
+from omninode.roles.session_keys import Beforehand
 from omninode.roles.terms import check_proved, guarantee, proved, terms
 from omninode.store.blobs import BlobError
 from protocols.sessions import machines
@@ -58,7 +59,7 @@ class ModelOwner:
         """A driver that makes the reference update where one is used, and opens the sum when the batch is final."""
         return SessionDriver(
             self.name, self._services.context(view.session), self._services, lambda seed: self.machine(view, seed),
-            on_train=partial(self._reference, view), after=self._look,
+            on_train=partial(self._reference, view), after=self._look, before=Beforehand(self._services, view),
         )  # fmt: skip
 
     def machine(self, view: SessionView, seed: bytes) -> Machine:
@@ -140,6 +141,7 @@ class ModelOwner:
         note = precision.difference(document, self.model.preset.frac_bits)
         return {
             "session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound, "note": note,
+            **({"warning": insecure(self._services.keys.label)} if zk and self._services.keys.label else {}),
         }  # fmt: skip
 
     async def _prepare_reference(self, document: SessionDocument) -> None:

@@ -10,8 +10,10 @@ from omninode.chain.errors import ChainError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.prover_keys import provers_keys
+from omninode.roles.session_keys import Beforehand
 from omninode.store import shelf
 from protocols.sessions import machines
+from protocols.sessions.events import ChainEvent, CommitteeDrawn
 from protocols.sessions.params import Phase
 
 if TYPE_CHECKING:
@@ -86,8 +88,14 @@ class Prover:
 
         return SessionDriver(
             self.name, context, self._services, lambda seed: self.machine(view, seed),
-            after=leave_if_not_drawn, close=lambda: shelf.shelf_of(self._services.data_dir, view.session).close(),
+            after=leave_if_not_drawn, before=Beforehand(self._services, view, self._drawn),
+            close=lambda: shelf.shelf_of(self._services.data_dir, view.session).close(),
         )  # fmt: skip
+
+    def _drawn(self, event: ChainEvent) -> bool:
+        """Whether it makes us a member: every prover of the market looks on until then, and needs no key for that."""
+        members = (p.address for p in event.provers) if isinstance(event, CommitteeDrawn) else ()
+        return self._services.wallet.address in members
 
     def machine(self, view: SessionView, seed: bytes) -> Machine:
         """The protocol machine of one session; overridden where a test wants another behaviour.

@@ -34,6 +34,7 @@ class Services:
     """new_seed: 32 fresh bytes, the only source of a session's randomness (journaled before use).
 
     keys: for sessions of certificate ``zk``.  compute: how many machine steps may run at once in threads.
+    key_making: how many keys may be made at once, beside them (``session_keys``).
     """
 
     config: Config
@@ -53,6 +54,7 @@ class Services:
     keys: Keyring = field(default_factory=NoKeys)
     new_seed: Callable[[], bytes] = field(default=lambda: secrets.token_bytes(32))
     compute: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(2))
+    key_making: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1))
 
     def context(self, session: int) -> Context:
         """The binding of everything said in ``session``."""

@@ -22,6 +22,8 @@ from protocols.wire.context import Context
 from protocols.wire.messages import Announcement
 
 if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
+
     from omninode.roles.services import Services
     from protocols.sessions.view import SessionView
 
@@ -116,7 +118,12 @@ class Sessions:
             self._unfinished.discard(session)
 
     async def _join(self, role: Role, session: int) -> None:
-        driver = await role.join(self.chain.views[session])
+        """A defect at the start of one session ends neither the others nor this node."""
+        try:
+            driver = await role.join(self.chain.views[session])
+        except Exception as error:
+            self._failed(self._services.log.bind(session=session, role=role.name), session, error)
+            return
         if driver is None or session in self.drivers:
             return
         for block, events in self.chain.history(session):
@@ -133,12 +140,7 @@ class Sessions:
                 await driver.run()
                 break
             except Exception as error:
-                cause = cause_of(error)
-                if isinstance(cause, StoreError) and not isinstance(cause, SafetyError):
-                    raise  # a disk that is full or gone: nothing may be sent that is not journaled
-                driver.log.error("session_failed", error=str(cause), kind=type(cause).__name__, exc_info=error)
-                self._services.events.write("session_failed", session=driver.session, reason=str(cause))
-                if isinstance(cause, SafetyError):
+                if isinstance(self._failed(driver.log, driver.session, error), SafetyError):
                     break
                 await trio.sleep(2.0**attempt)
         await trio.to_thread.run_sync(driver.close)
@@ -148,6 +150,17 @@ class Sessions:
         self._unfinished.discard(driver.session)
         self.drivers.pop(driver.session, None)
         self.chain.forget(driver.session)
+
+    def _failed(self, log: BoundLogger, session: int, error: Exception) -> BaseException:
+        """Log what a session died of, and return it. A disk that is full or gone is raised on: nothing may be sent that
+        is not journaled.
+        """
+        cause = cause_of(error)
+        if isinstance(cause, StoreError) and not isinstance(cause, SafetyError):
+            raise error
+        log.error("session_failed", error=str(cause), kind=type(cause).__name__, exc_info=error)
+        self._services.events.write("session_failed", session=session, reason=str(cause))
+        return cause
 
     async def _claim_when_ended(self, driver: SessionDriver) -> None:
         """Of a session that we cannot go on with we still take what the contract owes us."""

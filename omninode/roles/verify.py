@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from omninode.errors import RefusedError
 from omninode.roles import verify_chain, verify_own, verify_public, verify_scores
+from omninode.roles.session_keys import key_of
 from omninode.roles.verify_public import Findings
 from protocols.errors import LocalProtocolError
 from protocols.sessions.params import Mode
@@ -43,7 +42,7 @@ async def _key(services: Services, view: SessionView) -> Key | None:
     if not view.p.zk or not services.keys.configured:
         return None
     try:
-        return await trio.to_thread.run_sync(services.keys, view.p, limiter=services.compute)
+        return await key_of(services, view.p)
     except LocalProtocolError as error:
         services.log.warning("proof_not_checked", session=view.session, reason=str(error))
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
+from weakref import WeakValueDictionary
 
 from omninode.errors import OmninodeError, RefusedError
 from omninode.srs.bases import basis_of
@@ -17,15 +18,20 @@ from protocols.zk.params import Statement, ZkParams, choose, norm_bits
 
 DEVELOPMENT_CHAIN = 31337
 KEPT = 3
-"""Keys kept in memory: one has 128 bytes per row for its powers and 160 for its polynomials and Lagrange form."""
+"""Keys kept in memory that nobody uses: 288 bytes per row, 128 of powers, 160 of polynomials and Lagrange form."""
+
+
+Which = tuple[ZkParams, int | None]
 
 
 class StringKeys:
-    """Callable as ``protocols.sessions.zk_keys.Keys``. Safe from any thread: one key is made at a time."""
+    """Callable as ``protocols.sessions.zk_keys.Keys``. Safe from any thread: one key is made at a time, and a key that
+    is kept is there without waiting for that.
+    """
 
     configured = True
 
-    def __init__(self, path: Path, cache: Path, threads: int = 1, chain_id: int = DEVELOPMENT_CHAIN) -> None:
+    def __init__(self, path: Path, cache: Path, threads: int = 1, *, chain_id: int) -> None:
         """path: of the reference string. cache: folder for what is made of it. Nothing is read yet.
 
         chain_id: strings whose secret everybody knows are taken on the development chain only.
@@ -33,8 +39,10 @@ class StringKeys:
         self._path, self._cache, self._threads = path, cache, threads
         self._development = chain_id == DEVELOPMENT_CHAIN
         self._string: Srs | None = None
-        self._keys: OrderedDict[tuple[ZkParams, int | None], Key] = OrderedDict()
-        self._lock = Lock()
+        self._keys: OrderedDict[Which, Key] = OrderedDict()
+        self._used: WeakValueDictionary[Which, Key] = WeakValueDictionary()
+        self._refused: dict[int, tuple[tuple[int, ...], OmninodeError]] = {}
+        self._lock, self._making = Lock(), Lock()
 
     def __call__(self, params: SessionParams) -> Key:
         """The key of a session, the same object while it is kept. LocalProtocolError, with what to do, if the string is
@@ -54,13 +62,23 @@ class StringKeys:
             sizes = choose(params.dimension, params.bound)
         except ValueError as error:
             raise LocalProtocolError(f"there is no proof for updates of such a size: {error}") from error
-        norms = None if params.statement is Statement.GRAM else norm_bits(params.bound)
-        with self._lock:
-            key = self._keys.pop((sizes, norms), None) or self._made(sizes, norms)
-            self._keys[sizes, norms] = key
-            while len(self._keys) > KEPT:
-                self._keys.popitem(last=False)
+        which = sizes, None if params.statement is Statement.GRAM else norm_bits(params.bound)
+        if (key := self._kept(which)) is not None:
+            return key
+        with self._making:
+            if (key := self._kept(which)) is None:
+                key = self._made(*which)
+                with self._lock:
+                    self._keys[which] = self._used[which] = key
+                    while len(self._keys) > KEPT:
+                        self._keys.popitem(last=False)
         return key
+
+    def _kept(self, which: Which) -> Key | None:
+        with self._lock:
+            if which in self._keys:
+                self._keys.move_to_end(which)
+            return self._used.get(which)
 
     @property
     def label(self) -> str:
@@ -71,11 +89,31 @@ class StringKeys:
     def _made(self, sizes: ZkParams, norms: int | None) -> Key:
         try:
             if self._string is None or len(self._string.powers) < sizes.powers:
-                self._string = self._load(sizes.powers)
+                self._string = self._load_once(sizes.powers)
             basis = basis_of(self._path, self._string, sizes.size, self._cache, self._threads)
+            return make_key(sizes, self._string, norms, basis, self._threads)
         except OmninodeError as error:
             raise LocalProtocolError(f"{error.problem}: {error.cure}" if error.cure else error.problem) from error
-        return make_key(sizes, self._string, norms, basis, self._threads)
+        except ValueError as error:
+            raise LocalProtocolError(f"{self._path} gives no key: {error}") from error
+
+    def _load_once(self, powers: int) -> Srs:
+        """A file that was refused is not looked at again for so many powers, which anybody may ask for, until it is
+        another one.
+        """
+        try:
+            found = self._path.stat()
+            now = (found.st_ino, found.st_size, found.st_mtime_ns)
+        except OSError:
+            return self._load(powers)  # which says what is wrong
+        before, refusal = self._refused.get(powers, ((), None))
+        if refusal is not None and before == now:
+            raise RefusedError(refusal.problem, refusal.cure)
+        try:
+            return self._load(powers)
+        except RefusedError as error:
+            self._refused[powers] = now, error
+            raise
 
     def _load(self, powers: int) -> Srs:
         string = load_string(self._path, powers, self._cache, self._threads)
@@ -87,6 +125,6 @@ class StringKeys:
         return string
 
 
-def make_keys(path: str | Path, cache: Path, threads: int = 1, chain_id: int = DEVELOPMENT_CHAIN) -> StringKeys:
+def make_keys(path: str | Path, cache: Path, threads: int = 1, *, chain_id: int) -> StringKeys:
     """The keys of a node whose configuration names a reference string. Arguments as of ``StringKeys``."""
-    return StringKeys(Path(path), cache, threads, chain_id)
+    return StringKeys(Path(path), cache, threads, chain_id=chain_id)

@@ -15,7 +15,7 @@ from protocols.zk.hashing import h, tag
 from protocols.zk.params import NB_G, ZkParams
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Key:
     """Made by ``make_key``. digest: 32 bytes; two keys of the same digest are the same statement.
 

@@ -92,7 +92,7 @@ def opened_in(data_dir: Path, context: Context) -> tuple[Output | None, SessionV
     created = next(event for kind, payload in inputs if kind == "chain" for event in unpack_events(payload)[1])
     assert isinstance(created, SessionCreated)
     string = data_dir.parent.parent / "string.srs"
-    keys = keyring(str(string) if string.exists() else "", data_dir, 1)
+    keys = keyring(str(string) if string.exists() else "", data_dir, 1, context.chain_id)
     machine = machines.owner(created.params, context, cast(Any, wallet), seed, keys)
     for kind, payload in inputs:
         if kind == "chain":

@@ -67,7 +67,7 @@ def services(tmp_path: Path, rng: np.random.Generator) -> Any:
         config=chosen, data_dir=tmp_path, store=Store.open(tmp_path), blobs=FileBlobStore(tmp_path / "blobs"),
         events=EventLog(tmp_path / "events.jsonl", node="t"), log=structlog.get_logger(), trainer=FakeTrainer(),
         wallet=wallet, context=lambda session: Context(1, b"c" * 20, session), identity=lambda: wallet,
-        net=SimpleNamespace(peer_key=b"p" * 32), keys=no_keys,
+        net=SimpleNamespace(peer_key=b"p" * 32), keys=no_keys, compute=None, key_making=None,
     )  # fmt: skip
     return made
 

@@ -60,7 +60,7 @@ class Factory:
 
 @pytest.fixture
 def node(services: Any) -> Any:  # noqa: F811
-    services.keys, services.compute = Keys(), None
+    services.keys = Keys()
     services.market = SimpleNamespace(verifiers=Factory())
     return services
 
@@ -103,7 +103,12 @@ async def test_a_data_owner_without_a_string_does_not_join_and_says_why(node: An
 async def test_a_data_owner_with_another_string_does_not_join(node: Any) -> None:
     view = view_of(owner=b"x" * 20)
     view.params = replace(view.p, proof_key=b"k" * 32)
-    role = data_owner.DataOwner(node)
+    role: Any = data_owner.DataOwner(node)
+
+    async def task(view: SessionView) -> None:
+        return None
+
+    role._task = task
     assert await role.join(view) is None
     assert "another string" in role.refusals[4]
 

@@ -6,7 +6,9 @@ import stat
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -16,8 +18,8 @@ from hypothesis import strategies as st
 from omninode.errors import RefusedError, StoreError, UsageError
 from omninode.srs import bases, disk, files, loading
 from omninode.srs.files import File
-from omninode.srs.keys import KEPT, make_keys
-from protocols.bn254 import ceremony, fr, g1, srs
+from omninode.srs.keys import DEVELOPMENT_CHAIN, KEPT, make_keys
+from protocols.bn254 import ceremony, fr, g1, poly, srs
 from protocols.bn254.ceremony import Link
 from protocols.bn254.srs import BadString, Srs
 from protocols.errors import LocalProtocolError
@@ -371,7 +373,7 @@ def standard(tmp_path: Path, checks: list[int]) -> Path:
 
 @pytest.mark.parametrize("rule", [Rule.TRUST, Rule.NONE, Rule.MULTI_KRUM])
 def test_a_key_follows_from_string_and_session(tmp_path: Path, standard: Path, rule: Rule) -> None:
-    keys = make_keys(standard, tmp_path / "cache")
+    keys = make_keys(standard, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN)
     made = keys.make(session(rule=rule))
     bits = None if rule is Rule.MULTI_KRUM else (100).bit_length()
     assert made.digest == make_key(choose(20, 10), labelled(136).string, bits).digest
@@ -381,12 +383,12 @@ def test_a_key_follows_from_string_and_session(tmp_path: Path, standard: Path, r
 
 def test_a_session_of_another_string(tmp_path: Path, standard: Path) -> None:
     with pytest.raises(LocalProtocolError, match=r"set \[proofs\] string") as error:
-        make_keys(standard, tmp_path / "cache")(session(key=b"\x01" * 32))
+        make_keys(standard, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN)(session(key=b"\x01" * 32))
     assert "0101010101010101.." in str(error.value)
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
-    keys = make_keys(tmp_path / "none", tmp_path / "cache")
+    keys = make_keys(tmp_path / "none", tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN)
     assert keys.configured
     with pytest.raises(LocalProtocolError, match=r"no reference string at .*omninode srs"):
         keys.make(session())
@@ -395,7 +397,7 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_string_that_is_too_short_for_a_session(tmp_path: Path, standard: Path) -> None:
-    keys = make_keys(standard, tmp_path / "cache")
+    keys = make_keys(standard, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN)
     with pytest.raises(LocalProtocolError, match=r"136 powers of tau, 264 are needed.*srs new --size 128"):
         keys.make(session(dimension=65))
     assert keys.make(session()).params.dimension == 20
@@ -403,23 +405,75 @@ def test_a_string_that_is_too_short_for_a_session(tmp_path: Path, standard: Path
 
 def test_sessions_that_nothing_proves(tmp_path: Path, standard: Path) -> None:
     with pytest.raises(LocalProtocolError, match="no proof"):
-        make_keys(standard, tmp_path / "cache").make(session(bound=1 << 40))
+        make_keys(standard, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN).make(session(bound=1 << 40))
 
 
 def test_few_keys_are_kept(tmp_path: Path, standard: Path, checks: list[int]) -> None:
-    keys = make_keys(standard, tmp_path / "cache")
+    keys = make_keys(standard, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN)
     first = keys.make(session(dimension=1))
     for dimension in range(2, KEPT + 1):
         keys.make(session(dimension=dimension))
         assert keys.make(session(dimension=1)) is first
     for dimension in range(2, KEPT + 2):
         keys.make(session(dimension=dimension))
-    assert keys.make(session(dimension=1)) is not first
+    assert keys.make(session(dimension=1)) is first  # in use
+    name = ref(first)
+    del first
+    for dimension in range(2, KEPT + 2):
+        keys.make(session(dimension=dimension))
+    assert name() is None
     assert checks == [136]
 
 
+def test_a_key_that_is_there_is_not_waited_for(tmp_path: Path, standard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = make_keys(standard, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN)
+    there, begun, go = keys.make(session(dimension=1)), Event(), Event()
+    real = make_key
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        assert go.wait(60)
+        return real(*arguments)
+
+    monkeypatch.setattr("omninode.srs.keys.make_key", slow)
+    other = Thread(target=keys.make, args=(session(dimension=2),))
+    other.start()
+    try:
+        assert begun.wait(60)
+        assert keys.make(session(dimension=1)) is there  # or this hangs
+    finally:
+        go.set()
+        other.join()
+
+
+def test_a_refused_file_is_not_read_for_every_session(
+    tmp_path: Path, standard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, seen = make_keys(standard, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN), []
+    real = loading.load_string
+
+    def load(path: Path, powers: int, *rest: Any) -> Any:
+        seen.append(powers)
+        return real(path, powers, *rest)
+
+    monkeypatch.setattr("omninode.srs.keys.load_string", load)
+    for dimension in (65, 66, 128, 129, 130):
+        with pytest.raises(LocalProtocolError, match="136 powers of tau"):
+            keys.make(session(dimension=dimension))
+    assert seen == [264, 520]
+    saved(tmp_path, labelled(264))  # another file in its place
+    assert keys.make(session(dimension=65)).params.size == 128
+
+
+@pytest.mark.parametrize("secret", [1, 2, 16])
+def test_strings_of_which_no_key_can_be_made(tmp_path: Path, checks: list[int], secret: int) -> None:
+    path = saved(tmp_path, file_of(poly.root_of_unity(secret), 6))
+    with pytest.raises(LocalProtocolError, match="gives no key: tau of the reference string is a root of unity"):
+        make_keys(path, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN).make(session(bound=3))
+
+
 def test_a_larger_session_loads_more_of_a_ptau_file(tmp_path: Path, checks: list[int]) -> None:
-    keys = make_keys(saved(tmp_path, file_of(77, 6)), tmp_path / "cache")
+    keys = make_keys(saved(tmp_path, file_of(77, 6)), tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN)
     keys.make(session(dimension=10, bound=3))
     keys.make(session(dimension=20, bound=3))
     keys.make(session(dimension=9, bound=3))
@@ -435,7 +489,7 @@ def test_test_strings_are_for_the_development_chain(tmp_path: Path, standard: Pa
 
 
 def test_commitments_do_not_depend_on_the_form(tmp_path: Path, standard: Path, rng: np.random.Generator) -> None:
-    key = make_keys(standard, tmp_path / "cache").make(session())
+    key = make_keys(standard, tmp_path / "cache", chain_id=DEVELOPMENT_CHAIN).make(session())
     plain = make_key(key.params, Srs(key.powers, key.tau2, "x"), key.norm_bits)
     values, blinders = fr.from_signed(rng.integers(-9, 9, 20)), fr.vector(range(6))
     assert key.commit_values(values, blinders) == plain.commit_values(values, blinders)

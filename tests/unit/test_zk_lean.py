@@ -22,7 +22,7 @@ from protocols.sessions import machines
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import Mode, Rule, SessionParams
 from protocols.wire.context import Context
-keys = LazyKeys(Path("nowhere"), Path("nowhere"), 1)
+keys = LazyKeys(Path("nowhere"), Path("nowhere"), 1, 31337)
 context = Context(1, bytes(20), 7)
 identity = Identity(bytes(20), lambda digest: bytes(65), lambda digest, signature: bytes(20), bytes(32))
 for mode in Mode:
@@ -61,4 +61,4 @@ def test_a_model_owner_loads_no_proofs() -> None:
 
 def test_a_keyring_says_whether_there_is_a_string() -> None:
     assert not NoKeys().configured
-    assert LazyKeys(Path("nowhere"), Path("nowhere"), 1).configured
+    assert LazyKeys(Path("nowhere"), Path("nowhere"), 1, 31337).configured

@@ -1,0 +1,69 @@
+"""Keys of certificate ``zk`` are made here: apart from the steps of machines, one at a time, and before a machine asks.
+
+Making one takes from a second to minutes. Who waits for it holds no thread and none of the few places of machine steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import trio
+
+from protocols.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from omninode.roles.services import Services
+    from protocols.sessions.events import ChainEvent
+    from protocols.sessions.params import SessionParams
+    from protocols.sessions.view import SessionView
+    from protocols.zk.key import Key
+
+
+async def key_of(services: Services, params: SessionParams, *, named: bool = True) -> Key:
+    """The key of a session. LocalProtocolError, with what to do, where this node has none.
+
+    named: it must be the one of ``params.proof_key``; else whatever the string gives for these numbers.
+    """
+    ask = services.keys if named else services.keys.make
+    return await trio.to_thread.run_sync(ask, params, limiter=services.key_making)
+
+
+def warn_insecure(services: Services, session: int | None = None) -> str:
+    """Say, in log and events, that this node proves under a test string. Returns its label, "" for another string."""
+    label = services.keys.label
+    if label:
+        services.log.warning(
+            "insecure_string", label=label, session=session,
+            means="everybody can compute the secret of this reference string and forge proofs under it",
+        )  # fmt: skip
+        services.events.write("insecure_string", label=label, session=session)
+    return label
+
+
+class Beforehand:
+    """Called with a session's events before its machine sees them: makes the key when it is wanted, and holds it."""
+
+    def __init__(
+        self,
+        services: Services,
+        view: SessionView,
+        wanted: Callable[[ChainEvent], bool] | None = None,
+        key: Key | None = None,
+    ) -> None:
+        """wanted: at which event; None: at once. key: where it was made already."""
+        self._services, self._session, self._params, self._wanted = services, view.session, view.p, wanted
+        self._done = key is not None or not view.p.zk
+        self._key = key
+
+    async def __call__(self, events: Sequence[ChainEvent]) -> None:
+        """Once only: where there is no key the machine asks again, and says why."""
+        if self._done or not (self._wanted is None or any(map(self._wanted, events))):
+            return
+        self._done = True
+        try:
+            self._key = await key_of(self._services, self._params)
+        except LocalProtocolError as error:
+            self._services.log.info("no_key", reason=str(error))
+            return
+        warn_insecure(self._services, self._session)
