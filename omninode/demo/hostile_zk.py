@@ -27,7 +27,7 @@ from protocols.sessions.zk_keys import Keys
 from protocols.sessions.zk_prover import ZkProverMachine
 from protocols.sessions.zk_upload import ZkUpload, session_key, session_of
 from protocols.wire.context import Context
-from protocols.wire.messages import Opening, OutputShare
+from protocols.wire.messages import Opening, OutputShare, PieceComplaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,8 +124,7 @@ class HostileZkProver(HostileProver):
 
     def __init__(self, inner: ZkProverMachine, address: bytes, orders: Orders, die: Callable[[], None]) -> None:
         super().__init__(inner, address, orders, die)
-        self._find = inner._complaints._find
-        inner._complaints._find = self._framing  # type: ignore[method-assign]
+        self._machine = inner
 
     def _twist(self, effects: list[fx.Effect]) -> list[fx.Effect]:
         order = self.order
@@ -134,21 +133,29 @@ class HostileZkProver(HostileProver):
             return [_lied(e, only) for e in effects]
         if order.kind == "zk-batch":
             return [_wrong_batch(e) for e in effects]
-        return effects
+        return self._framing(effects) if order.kind == "zk-frame" else effects
 
-    def _framing(self, held: list[int]) -> set[int]:
-        """One more of its own pieces is bad, it says; the machine publishes it."""
-        found, order = self._find(held), self.order
-        member = self.view.member_of(order.victim)
-        if order.kind != "zk-frame" or member is None or member.index not in held:
-            return found
-        return found | {member.index}
+    def _framing(self, effects: list[fx.Effect]) -> list[fx.Effect]:
+        """With what it found of its own pieces it names one more, and publishes that one."""
+        member, held = self.view.member_of(self.order.victim), self._machine._uploads.held
+        told = [e.to for e in effects if isinstance(e, fx.Send) and isinstance(e.message, PieceComplaint)]
+        if not told or member is None or member.index not in held:
+            return effects
+        opening = held[member.index].opening(self._address, member.index)
+        framed = [_complaining(effect, 1 << member.index) for effect in effects]
+        return [*framed, *(fx.Send(to, opening) for to in told)]
 
 
 def hostile_prover(inner: Machine, address: bytes, orders: Orders, die: Callable[[], None]) -> HostileZkProver:
     """Around the real machine of a prover."""
     assert isinstance(inner, ZkProverMachine)
     return HostileZkProver(inner, address, orders, die)
+
+
+def _complaining(effect: fx.Effect, also: int) -> fx.Effect:
+    if isinstance(effect, fx.Send) and isinstance(effect.message, PieceComplaint):
+        return replace(effect, message=replace(effect.message, bad=effect.message.bad | also))
+    return effect
 
 
 def _lied(effect: fx.Effect, only: str) -> fx.Effect:
