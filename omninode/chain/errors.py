@@ -57,6 +57,17 @@ class NoContract(ChainError):
         super().__init__(f"no contract at 0x{address.hex()} on this chain; correct chain.market or deploy it first")
 
 
+class ForeignCode(ChainError):
+    """A contract is not the one that this version of ours has: it may do anything."""
+
+    def __init__(self, name: str, address: bytes) -> None:
+        self.address = address
+        super().__init__(
+            f"the code of {name} at 0x{address.hex()} is not that of this version: its word proves nothing; use a "
+            "market that was deployed by this version, or the version that deployed it"
+        )
+
+
 class TransactionFailed(ChainError):
     """The contract refused a call or a transaction.
 

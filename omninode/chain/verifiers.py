@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from contracts import loader
 from omninode.chain.client import Contract
+from omninode.chain.errors import ForeignCode
 from omninode.chain.interface import Interface
+from omninode.chain.wire import data as as_bytes
 from protocols.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 INFINITY = (0, 0)
 LABEL_BYTES = 32
 MIN_GAS = 3_000_000
+FACTORY = "ZkVerifiers"
+PATIENCE_S = 600.0  # an RPC that is down is waited for: sessions are refused for good
 
 
 @cache
 def factory_interface() -> Interface:
     """ZkVerifiers' ABI, with the errors of the verifiers that it makes."""
-    interface = Interface(loader.load("ZkVerifiers").abi)
+    interface = Interface(loader.load(FACTORY).abi)
     interface.errors.update(Interface(loader.load("ZkVerifier").abi).errors)
     return interface
 
@@ -35,8 +39,28 @@ class Verifiers:
     def __init__(self, client: ChainClient, queue: TxQueue | None, address: bytes) -> None:
         self.client, self.queue, self.address = client, queue, address
         self.contract = Contract(address, factory_interface())
+        self._genuine = False
         if queue is not None:
             queue.learn(self.contract.interface)
+
+    async def check(self) -> None:
+        """Whether the factory is ours, so that its verifiers are as well: ForeignCode if not. Asks the chain once.
+
+        The chain is asked for its code, and what code it would have if it was deployed now; the artifacts hold only
+        what does that. A market may name any factory, and no session shows which.
+        """
+        if self._genuine:
+            return
+        made = {"data": loader.load(FACTORY).bytecode}
+
+        async def ask() -> tuple[bytes, bytes]:
+            there = await self.client.read(as_bytes, "eth_getCode", "0x" + self.address.hex(), "latest")
+            return there, await self.client.read(as_bytes, "eth_call", made, "latest")
+
+        there, expected = await self.client.retry(ask, PATIENCE_S, "comparing the factory of verifiers")
+        if not there or there != expected:
+            raise ForeignCode(FACTORY, self.address)
+        self._genuine = True
 
     async def of(self, key: Key) -> bytes | None:
         """Address of the verifier of a key, None while nobody has made it."""

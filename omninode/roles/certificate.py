@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from omninode.errors import RefusedError
-from omninode.roles.session_keys import key_of, warn_insecure
+from omninode.roles.session_keys import check_market, key_of, warn_insecure
 from protocols.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -25,14 +25,18 @@ async def certify(services: Services, params: SessionParams) -> SessionParams:
     Raises RefusedError, with what to do, where this node has no reference string or one too short, and where the market
     takes no proofs.
     """
+    verifiers = services.market.verifiers
+    if verifiers is None:
+        raise RefusedError("this market takes no proofs", "choose --certificate attested")
+    try:
+        await check_market(services)
+    except LocalProtocolError as error:
+        raise RefusedError(str(error), "or choose --certificate attested") from error
     try:
         key = await key_of(services, params, named=False)
     except LocalProtocolError as error:
         raise RefusedError(str(error), "give the node a reference string: omninode srs --help") from error
     warn_insecure(services)
-    verifiers = services.market.verifiers
-    if verifiers is None:
-        raise RefusedError("this market takes no proofs", "choose --certificate attested")
     if await verifiers.of(key) is None:
         receipt = await verifiers.create(key, services.keys.label)
         services.events.write("verifier_created", key=key.digest.hex(), gas=receipt.gas_used)

@@ -16,7 +16,7 @@ from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
-from omninode.roles.session_keys import Beforehand, key_of, warn_insecure
+from omninode.roles.session_keys import Beforehand, check_market, key_of, warn_insecure
 from omninode.store.blobs import BlobError
 from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
@@ -77,8 +77,8 @@ class DataOwner:
         else:
             try:
                 self._check_policy(view)
-                if view.p.zk and not services.keys.configured:
-                    services.keys(view.p)  # says what is missing, before anything is fetched
+                if view.p.zk:
+                    await self._check_proofs(view)
                 task = await self._task(view)
                 if view.p.zk:  # last: it takes longest
                     key = await key_of(services, view.p)
@@ -143,6 +143,13 @@ class DataOwner:
         begun = {session for session, role, _ in self._services.store.sessions() if role == self.name}
         if len(begun - {view.session}) >= policy.max_sessions:
             raise Refused(f"data_owner.max_sessions = {policy.max_sessions} sessions with this data are used up")
+
+    async def _check_proofs(self, view: SessionView) -> None:
+        """What is quickly seen to be missing for certificate zk, before anything is fetched."""
+        services = self._services
+        if not services.keys.configured:
+            services.keys(view.p)  # says so
+        await check_market(services)
 
     def _data_path(self) -> Path:
         path = self._services.config.data.path

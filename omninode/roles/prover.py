@@ -10,15 +10,18 @@ from omninode.chain.errors import ChainError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.prover_keys import provers_keys
-from omninode.roles.session_keys import Beforehand
+from omninode.roles.session_keys import Beforehand, check_market
 from omninode.store import shelf
+from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
 from protocols.sessions.events import ChainEvent, CommitteeDrawn
 from protocols.sessions.params import Phase
 
 if TYPE_CHECKING:
     from omninode.roles.services import Services
+    from protocols.sessions.params import SessionParams
     from protocols.sessions.view import SessionView
+    from protocols.zk.key import Key
 
 
 RETRY_S, LONGEST_RETRY_S = 2.0, 60.0
@@ -30,7 +33,7 @@ class Prover:
     name = "prover"
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        self._services, self._foreign = services, ""
         shelf.clear(services.data_dir)
 
     async def run(self) -> None:
@@ -78,7 +81,9 @@ class Prover:
         return view.phase == Phase.COMMITTEE or view.prover_index(self._services.wallet.address) is not None
 
     async def join(self, view: SessionView) -> SessionDriver | None:
-        """A driver around a fresh prover machine."""
+        """A driver around a fresh prover machine. On a market whose verifiers are foreign it abstains."""
+        if view.p.zk:
+            await self._look_at_market()
         context = self._services.context(view.session)
 
         def leave_if_not_drawn(driver: SessionDriver) -> None:
@@ -92,6 +97,18 @@ class Prover:
             close=lambda: shelf.shelf_of(self._services.data_dir, view.session).close(),
         )  # fmt: skip
 
+    async def _look_at_market(self) -> None:
+        try:
+            await check_market(self._services)
+        except LocalProtocolError as error:
+            self._foreign = str(error)
+            self._services.log.warning("foreign_market", reason=self._foreign)
+
+    def _keys(self, params: SessionParams) -> Key:
+        if self._foreign:
+            raise LocalProtocolError(self._foreign)
+        return self._services.keys(params)
+
     def _drawn(self, event: ChainEvent) -> bool:
         """Whether it makes us a member: every prover of the market looks on until then, and needs no key for that."""
         members = (p.address for p in event.provers) if isinstance(event, CommitteeDrawn) else ()
@@ -104,5 +121,5 @@ class Prover:
         """
         services, session = self._services, view.session
         kept = shelf.shelf_of(services.data_dir, session)
-        keys = provers_keys(services.keys, services.store, session) if view.p.zk else services.keys
+        keys = provers_keys(self._keys, services.store, session) if view.p.zk else services.keys
         return machines.prover(view.p, services.context(session), services.identity(), seed, kept, keys)

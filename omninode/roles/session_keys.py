@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from omninode.chain.errors import ChainError
 from protocols.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -27,6 +28,17 @@ async def key_of(services: Services, params: SessionParams, *, named: bool = Tru
     """
     ask = services.keys if named else services.keys.make
     return await trio.to_thread.run_sync(ask, params, limiter=services.key_making)
+
+
+async def check_market(services: Services) -> None:
+    """Whether proofs mean anything on this market: LocalProtocolError, with what to do, if verifiers are not ours."""
+    verifiers = services.market.verifiers
+    if verifiers is None:
+        raise LocalProtocolError("this market takes no proofs: choose --certificate attested")
+    try:
+        await verifiers.check()
+    except ChainError as error:
+        raise LocalProtocolError(str(error)) from error
 
 
 def warn_insecure(services: Services, session: int | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from omninode.chain.errors import ForeignCode
 from omninode.chain.transaction import Receipt
 from omninode.chain.verifiers import key_terms
 from omninode.errors import RefusedError, SafetyError, UsageError
@@ -49,6 +50,11 @@ class Factory:
 
     def __init__(self) -> None:
         self.made: dict[bytes, str] = {}
+        self.foreign = False
+
+    async def check(self) -> None:
+        if self.foreign:
+            raise ForeignCode("ZkVerifiers", b"f" * 20)
 
     async def of(self, key: Any) -> bytes | None:
         return b"v" * 20 if key.digest in self.made else None
@@ -168,6 +174,25 @@ def test_a_prover_warns_at_its_start(node: Any, string: bool, factory: bool, war
     prover.Prover(node)._warn_without_string()
     path = node.data_dir / "events.jsonl"
     assert ("no_reference_string" in (path.read_text() if path.exists() else "")) == warned
+
+
+# ---------------------------------------------------------------------------------------------- another one's factory
+
+
+async def test_on_a_market_with_foreign_verifiers_nobody_relies_on_proofs(node: Any) -> None:
+    node.market.verifiers.foreign = True
+    role = data_owner.DataOwner(node)
+    assert await role.join(view_of(owner=b"x" * 20)) is None
+    assert "not that of this version" in role.refusals[4]
+    with pytest.raises(RefusedError, match="not that of this version") as caught:
+        await certify(node, view_of().p)
+    assert "attested" in caught.value.cure
+    member = prover.Prover(node)
+    driver = await member.join(view_of(owner=b"x" * 20))
+    assert driver is not None
+    machine: Any = driver._make(bytes(32))
+    with pytest.raises(LocalProtocolError, match="not that of this version"):
+        machine._pieces.keys(view_of().p)
 
 
 # ------------------------------------------------------------------------------------------------------------ creation
