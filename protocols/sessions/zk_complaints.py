@@ -17,6 +17,9 @@ hold a committed piece; what honest ones say when the phase begins arrives befor
 - Words to some and not to others change votes, no more. A liar can show a bad piece of its own, or complain, to some
   honest provers only. They vote against that data owner; if n - t others, liars too, vote for it, it is in U, and what
   was just said holds. Who voted against it has a good piece as well, and opens and helps with it.
+- Where so much is bad that finding it takes several blocks, the rest is published when it is found, for some too late.
+  Who has not checked a piece votes against it. Votes of n - t leave out t holders at most: t + 1 honest ones have
+  shares that fit, as many as it takes to rebuild the others'.
 """
 
 from __future__ import annotations
@@ -33,9 +36,13 @@ from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.zk_pieces import ZkPiece, ZkPieces
 from protocols.sessions.zk_records import Records
 from protocols.wire.messages import PieceComplaint, ShareOpening
-from protocols.zk.share_check import check_shares, check_sum
+from protocols.zk.share_check import Search, check_sum
 
 LABEL = "complaint"
+AT_ONCE = 4
+"""Multi-scalar multiplications of the size of an update in one step: where many pieces are bad, finding them must not
+keep us from what others say, nor from our vote.
+"""
 
 
 @dataclass
@@ -52,6 +59,8 @@ class Complaints:
     bad: set[int] | None = None
     convicted: set[int] = field(default_factory=set)
     settled: bool = False
+    _held: list[int] = field(default_factory=list)  # of whom we look at pieces, in the order of the search
+    _search: Search | None = None
     _good: set[int] = field(default_factory=set)
     _until: int = 0  # block at whose tick waiting ends
     _spoken: dict[int, int] = field(default_factory=dict)  # point -> data owners that it complains of
@@ -61,17 +70,27 @@ class Complaints:
         """Look at our pieces, once, as soon as it is fixed who delivered. Done when all have spoken."""
         if self.desk.view.phase != Phase.VALID:
             return []
-        effects = self._check() if self.bad is None else []
+        effects = self._begin() if self.bad is None else []
         return effects + ([] if self.settled or self._outstanding else self._settle())
 
     def tick(self, block: int) -> list[Effect]:
-        """Wait no longer."""
-        due = self.desk.view.phase == Phase.VALID and not self.settled and self.bad is not None
-        return self._settle() if due and block >= self._until else []
+        """Check on, where much is bad, but not in the block of our vote; and wait no longer when it is time."""
+        if self.desk.view.phase != Phase.VALID or self.bad is None:
+            return []
+        effects: list[Effect] = []
+        if self._checking and block < self.desk.cut() - 1:
+            effects += [Note("checking_pieces", (("bad", len(self.bad)),)), *self._look()]
+        if not self.settled and block >= self._until:
+            effects += self._speak() + self._settle()
+        return effects
 
     def trusted(self, index: int) -> bool:
         """Whether our piece is here and fits."""
         return index in self._good
+
+    def unchecked(self, index: int) -> bool:
+        """Whether our piece is here, and it is not known yet whether it fits."""
+        return index in self._held and index not in self._good and index not in (self.bad or ())
 
     def out(self, index: int) -> bool:
         """Whether this data owner dealt pieces that do not fit: it is shown, or more than t provers say so."""
@@ -80,8 +99,12 @@ class Complaints:
 
     @property
     def waiting(self) -> bool:
-        """Whether a vote may still change by what others say soon."""
-        return not self.settled
+        """Whether a vote may still change by what others say soon, or by what we find."""
+        return not self.settled or self._checking
+
+    @property
+    def _checking(self) -> bool:
+        return self._search is not None and not self._search.done
 
     @property
     def _outstanding(self) -> bool:
@@ -98,32 +121,43 @@ class Complaints:
 
     # -- our own pieces ---------------------------------------------------------------------------------------------
 
-    def _check(self) -> list[Effect]:
-        """What does not fit is published in this step: what others say of it may have been said to us alone."""
-        desk, held = self.desk, self._held()
-        self.bad = self._find(held)
-        self._good = set(held) - self.bad
+    def _begin(self) -> list[Effect]:
+        """All at once, by a factor for each that no data owner can foresee."""
+        desk, pieces = self.desk, self.pieces
+        held = self._held = self._candidates()
+        dealings = [self.uploads.held[k].public.dealing for k in held]
+        seed = desk.random("zk-shares", *(desk.view.upload_roots[k] for k in held))
+        self._search = Search(pieces.key, desk.point, lambda i: self.uploads.held[held[i]].share, dealings, seed)
         self._until = max(desk.share_of_window(1, 2), min(desk.view.phase_block + LEAST_BLOCKS, desk.cut() - HEARING))
-        self._spoken[desk.point] = bitmap(self.bad)
-        effects: list[Effect] = [Note("pieces_checked", (("held", len(held)), ("bad", len(self.bad))))]
-        effects += desk.broadcast(PieceComplaint(desk.identity.address, bitmap(self.bad)))
-        for k in sorted(self.bad):
+        self.bad = set()
+        return self._look()
+
+    def _candidates(self) -> list[int]:
+        """Pieces that are here, but for those of whom it is known that their record proves nothing."""
+        delivered = self.desk.members(Bitmap.DELIVERED)
+        return [k for k in delivered if k in self.uploads.held and not self.records.refused(k)]
+
+    def _look(self) -> list[Effect]:
+        """What does not fit is published in this step: what others say of it may have been said to us alone."""
+        desk, search, known = self.desk, self._search, self.bad or set()
+        assert search is not None
+        search.advance(AT_ONCE)
+        self._good = {self._held[i] for i in search.good}
+        self.bad = {self._held[i] for i in search.bad}
+        effects = self._speak() if search.done else []
+        for k in sorted(self.bad - known):
             self._heard.add((k, desk.point))
             effects += desk.broadcast(self.uploads.held[k].opening(desk.identity.address, k)) + self._convict(k)
         return effects
 
-    def _held(self) -> list[int]:
-        """Pieces that are here, of those whose record proves its claims."""
-        delivered = self.desk.members(Bitmap.DELIVERED)
-        return [k for k in delivered if k in self.uploads.held and self.records.passes(k)]
-
-    def _find(self, held: list[int]) -> set[int]:
-        """Those that do not fit: all at once, by a factor for each that no data owner can foresee."""
-        desk, pieces = self.desk, self.pieces
-        dealings = [self.uploads.held[k].public.dealing for k in held]
-        seed = desk.random("zk-shares", *(desk.view.upload_roots[k] for k in held))
-        wrong = check_shares(pieces.key, desk.point, lambda i: self.uploads.held[held[i]].share, dealings, seed)
-        return {held[i] for i in wrong}
+    def _speak(self) -> list[Effect]:
+        """Say which are bad, once: when all are checked, or time for waiting is over."""
+        desk, bad = self.desk, self.bad or set()
+        if desk.point in self._spoken:
+            return []
+        self._spoken[desk.point] = bitmap(bad)
+        note = Note("pieces_checked", (("held", len(self._held)), ("bad", len(bad))))
+        return [note, *desk.broadcast(PieceComplaint(desk.identity.address, bitmap(bad)))]
 
     # -- what others say --------------------------------------------------------------------------------------------
 

@@ -17,11 +17,15 @@ from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.zk_pieces import Public, ZkPiece, ZkPieces
 from protocols.wire.messages import PublicPart, PublicRequest
 from protocols.zk.errors import Refused
-from protocols.zk.range_check import challenges, check_many
+from protocols.zk.range_check import Search, challenges
 from protocols.zk.statement import Seen
 
 PATIENCE = 3
 """Blocks of phase DELIVERED after which a prover has nothing better to do than to judge a record, each time."""
+AT_ONCE = 8
+"""Pairings in one step, a third of a second each. What is good takes one in all, each bad record among n log2(n): they
+must not keep good ones out by taking the time that is there to judge.
+"""
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Records:
     verdicts: dict[int, Refused | None] = field(default_factory=dict)
     _fetched: dict[int, Public] = field(default_factory=dict)
     _seen: dict[int, Seen] = field(default_factory=dict)
+    _searches: list[tuple[list[int], Search]] = field(default_factory=list)  # those judged together, some of them bad
     _asked: set[int] = field(default_factory=set)
     _answered: Counter[tuple[int, int]] = field(default_factory=Counter)  # (point, index)
 
@@ -50,6 +55,10 @@ class Records:
     def passes(self, index: int) -> bool:
         """Whether its record is here and proves its claims."""
         return index in self.verdicts and self.verdicts[index] is None
+
+    def refused(self, index: int) -> bool:
+        """Whether its record is here and proves nothing."""
+        return self.verdicts.get(index) is not None
 
     def seen(self, index: int) -> Seen:
         """Its record as the statement's transcript has it."""
@@ -72,7 +81,11 @@ class Records:
         self._asked |= set(missing)
         for k in missing:
             effects += desk.broadcast(PublicRequest(desk.identity.address, k))
-        return effects + self._judge([k for k in self._delivered() if k not in self.verdicts and self.public(k)])
+        if desk.settling:
+            return effects  # who has voted only needs what is public
+        searched = {k for indices, _ in self._searches for k in indices}
+        new = [k for k in self._delivered() if k not in self.verdicts and k not in searched and self.public(k)]
+        return effects + self._judge(new)
 
     def tick(self, block: int) -> list[Effect]:
         """Somebody is late with its upload: judge meanwhile what is here, one record at a time and seldom, so that
@@ -80,6 +93,10 @@ class Records:
         is the bad ones that take time.
         """
         view = self.desk.view
+        if block >= self.desk.cut() - 1:
+            return []  # the vote goes out
+        if view.phase == Phase.VALID and self._searches:
+            return [Note("judging", (("groups", len(self._searches)),)), *self._advance()]
         waited = block - view.phase_block
         if view.phase != Phase.DELIVERED or not waited or waited % PATIENCE or block >= self.desk.cut() - PATIENCE:
             return []
@@ -123,11 +140,23 @@ class Records:
         desk, pieces = self.desk, self.pieces
         records = [self.known(k).record for k in indices]
         seed = desk.random("zk-records", *(desk.view.upload_roots[k] for k in indices))
-        found = check_many(pieces.key, pieces.sess, records, seed, pieces.bound_squared)
-        effects: list[Effect] = []
-        for place, k in enumerate(indices):
-            verdict = self.verdicts[k] = found[place]
+        search = Search(pieces.key, pieces.sess, records, seed, pieces.bound_squared)
+        self._searches.append((indices, search))
+        return self._advance()
+
+    def _advance(self) -> list[Effect]:
+        """Look on in what was found to hold bad records, the newest first: it is mostly a single one."""
+        desk, effects = self.desk, list[Effect]()
+        indices, search = self._searches[-1]
+        search.advance(AT_ONCE)
+        for place, verdict in sorted(search.verdicts.items()):
+            k = indices[place]
+            if k in self.verdicts:
+                continue
+            self.verdicts[k] = verdict
             if verdict is not None:
                 effects.append(Blame(desk.view.uploader(k), "proof-failed", str(verdict.check)))
                 effects.append(Note("proof_failed", (("data_owner", k), ("check", str(verdict.check)))))
+        if search.done:
+            self._searches.pop()
         return effects

@@ -13,8 +13,8 @@ from protocols.sessions.zk_records import Records
 
 @dataclass
 class ZkVote:
-    """Votes when every record is judged and complaints are settled, which is so by half of the phase; at the cut in any
-    case. What is shown before we vote counts.
+    """Votes when every record is judged and complaints are settled, by half of the phase unless much is bad. At the cut
+    in any case, and against what is not judged by then. What is shown before we vote counts.
     """
 
     desk: Desk
@@ -36,7 +36,7 @@ class ZkVote:
             return []
         self.voted = True
         delivered = desk.members(Bitmap.DELIVERED)
-        passing = [k for k in delivered if self.records.passes(k)]
+        passing = [k for k in delivered if self.records.passes(k) and not self.complaints.unchecked(k)]
         out = [k for k in passing if self.complaints.out(k)]
         said = [k for k in out if k not in self.complaints.convicted]  # by more than t provers
         blames = [Blame(desk.view.uploader(k), "inconsistent-sharing", "complaints") for k in said]

@@ -158,35 +158,70 @@ def check_many(
 
     seed: 32 random bytes that the makers of the records cannot know; a bad record passes with probability 2^-127.
     """
-    if len(seed) != 32:
-        raise ValueError(f"a seed has 32 bytes, not {len(seed)}")
-    found: dict[int, Refused | None] = {}
-    sums: dict[int, tuple[Terms, Terms]] = {}
-    for index, record in enumerate(records):
-        try:
-            at = check_identity(key, sess, record, bound_squared)
-            check_points(record)
-        except Refused as error:
-            found[index] = Refused(error.check, index)
-            continue
-        found[index] = None
-        weight = int.from_bytes(hashlib.shake_256(seed + index.to_bytes(8, "big")).digest(16), "big")
-        sums[index] = terms(key, record, at, weight)
-    for index in _unpaired(key, sums, sorted(sums)):
-        found[index] = Refused(Check.PAIRING, index)
-    return found
+    search = Search(key, sess, records, seed, bound_squared)
+    search.advance(None)
+    return search.verdicts
 
 
-def _unpaired(key: Key, sums: dict[int, tuple[Terms, Terms]], among: list[int], *, wrong: bool = False) -> list[int]:
-    """Those of the records whose openings are wrong. wrong: it is known that one of them is."""
-    if not among:
-        return []
-    if not wrong:
-        left, right = (list(chain.from_iterable(sums[index][side] for index in among)) for side in (0, 1))
-        if paired(key, add_up(left), add_up(right)):
-            return []
-    if len(among) == 1:
-        return among
-    half = len(among) // 2
-    found = _unpaired(key, sums, among[:half])
-    return found + _unpaired(key, sums, among[half:], wrong=not found)
+class Search:
+    """``check_many`` in steps: of many bad records each costs several pairings.
+
+    verdicts: those that are known, by index; at first what is refused without a pairing.
+    """
+
+    def __init__(
+        self, key: Key, sess: bytes, records: Sequence[Record], seed: bytes, bound_squared: int | None = None
+    ) -> None:
+        if len(seed) != 32:
+            raise ValueError(f"a seed has 32 bytes, not {len(seed)}")
+        self._key = key
+        self.verdicts: dict[int, Refused | None] = {}
+        self._sums: dict[int, tuple[Terms, Terms]] = {}
+        for index, record in enumerate(records):
+            try:
+                at = check_identity(key, sess, record, bound_squared)
+                check_points(record)
+            except Refused as error:
+                self.verdicts[index] = Refused(error.check, index)
+                continue
+            weight = int.from_bytes(hashlib.shake_256(seed + index.to_bytes(8, "big")).digest(16), "big")
+            self._sums[index] = terms(key, record, at, weight)
+        # groups to look at, the next one last, and whether one of each is known to be bad
+        self._groups = [(sorted(self._sums), False)] if self._sums else []
+
+    @property
+    def done(self) -> bool:
+        """Whether every verdict is known."""
+        return not self._groups
+
+    def advance(self, most: int | None) -> None:
+        """Look on, with so many pairings at most; None: to the end."""
+        while self._groups:
+            group, wrong = self._groups.pop()
+            if wrong and len(group) == 1:
+                self._decide(group, refused=True)
+                continue
+            if most is not None and (most := most - 1) < 0:
+                self._groups.append((group, wrong))
+                return
+            self._look(group, wrong)
+
+    def _look(self, group: list[int], wrong: bool) -> None:
+        """At a group, or at the first half of one of which it is known that not all are right."""
+        part, rest = (group[: len(group) // 2], group[len(group) // 2 :]) if wrong else (group, [])
+        right = self._paired(part)
+        if right:
+            self._decide(part, refused=False)
+        if rest:
+            self._groups.append((rest, right))
+        if not right:
+            self._groups.append((part, True))
+
+    def _decide(self, indices: list[int], *, refused: bool) -> None:
+        for index in indices:
+            self.verdicts[index] = Refused(Check.PAIRING, index) if refused else None
+            del self._sums[index]
+
+    def _paired(self, indices: list[int]) -> bool:
+        left, right = (list(chain.from_iterable(self._sums[index][side] for index in indices)) for side in (0, 1))
+        return paired(self._key, add_up(left), add_up(right))

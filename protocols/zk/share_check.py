@@ -50,15 +50,45 @@ def check_sum(key: Key, point: int, total: Vector, dealings: Sequence[Dealing]) 
     return commit(key, total) == sum_commitment(dealings, point)
 
 
-class _Search:
-    """Finds wrong shares by halves; what the sum of a half is off by says whether to look there."""
+class Search:
+    """``check_shares`` in steps, where many are wrong. bad, good: the positions that are known.
+
+    Wrong shares are found by halves; what the sum of a half is off by says whether to look there.
+    """
 
     def __init__(self, key: Key, point: int, read: Read, dealings: Sequence[Dealing], seed: bytes) -> None:
         self._key, self._point, self._read, self._dealings = key, point, read, dealings
         self._factors = fr.integers(expand(derive(seed, "share-check"), len(dealings)))
         self.bad: set[int] = set()
+        self.good: set[int] = set()
+        # ranges to look at, the next one last: start, stop, and what the sum is off by where that is known
+        self._ranges: list[tuple[int, int, g1.Points | None]] = [(0, len(dealings), None)] if dealings else []
 
-    def excess(self, start: int, stop: int) -> g1.Points:
+    @property
+    def done(self) -> bool:
+        """Whether every share is known to be good or bad."""
+        return not self._ranges
+
+    def advance(self, most: int | None) -> None:
+        """Look on, with so many multi-scalar multiplications at most; None: to the end."""
+        while self._ranges:
+            start, stop, excess = self._ranges[-1]
+            if excess is not None and (stop - start == 1 or not excess.any()):
+                (self.bad if excess.any() else self.good).update(range(start, stop))
+                self._ranges.pop()
+                continue
+            if most is not None and (most := most - 1) < 0:
+                return
+            self._ranges.pop()
+            if excess is None:
+                self._ranges.append((start, stop, self._excess(start, stop)))
+                continue
+            middle = (start + stop) // 2
+            lower = self._excess(start, middle)
+            self._ranges.append((middle, stop, g1.add(excess, g1.neg(lower))))
+            self._ranges.append((start, middle, lower))
+
+    def _excess(self, start: int, stop: int) -> g1.Points:
         """(1, 8): commitment of the weighted sum of the shares start .. stop - 1, less what it should be."""
         total = fr.zeros(self._key.params.length)
         for k in range(start, stop):
@@ -67,18 +97,6 @@ class _Search:
         held = commit(self._key, total)
         return g1.add(g1.from_integers([held]), g1.neg(g1.from_integers([expected])))
 
-    def look(self, start: int, stop: int, excess: g1.Points) -> None:
-        """Add the wrong ones among start .. stop - 1, given their excess: only one half's shares are read again."""
-        if not excess.any():
-            return
-        if stop - start == 1:
-            self.bad.add(start)
-            return
-        middle = (start + stop) // 2
-        lower = self.excess(start, middle)
-        self.look(start, middle, lower)
-        self.look(middle, stop, g1.add(excess, g1.neg(lower)))
-
 
 def check_shares(key: Key, point: int, read: Read, dealings: Sequence[Dealing], seed: bytes) -> set[int]:
     """The positions k of the shares that are not what ``dealings[k]`` commits to for the prover at ``point``.
@@ -86,10 +104,8 @@ def check_shares(key: Key, point: int, read: Read, dealings: Sequence[Dealing], 
     read: called once per share if all are right; with w wrong ones, at most w log2(K) times more each. seed: 32 bytes
     that no data owner can foresee; a wrong share passes with probability 1/r. ValueError if a share has a wrong length.
     """
-    if not dealings:
-        return set()
-    search = _Search(key, point, read, dealings, seed)
-    search.look(0, len(dealings), search.excess(0, len(dealings)))
+    search = Search(key, point, read, dealings, seed)
+    search.advance(None)
     return search.bad
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from protocols.zk import range_check
 from protocols.zk.errors import Check, Refused
 from protocols.zk.key import Key, session_hash
 from protocols.zk.params import NB_G
-from protocols.zk.range_check import challenges, check, check_many, join, split, terms
+from protocols.zk.range_check import Search, challenges, check, check_many, join, split, terms
 from protocols.zk.range_proof import prove
 from protocols.zk.record import Record, decode
 from tests.unit import zk_kit as kit
@@ -297,6 +298,32 @@ def test_bad_records_among_many_are_named(monkeypatch: pytest.MonkeyPatch) -> No
     assert named == {
         1: (Check.PAIRING, 1), 2: (Check.RANGE_IDENTITY, 2), 3: (Check.POINT, 3), 4: (Check.SCALAR, 4),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [set(), {0}, {5}, {1, 4}, {0, 1, 2, 3, 4, 5}], ids=str)
+@pytest.mark.parametrize("most", [1, 3])
+def test_bad_records_are_found_step_by_step(bad: set[int], most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No step takes more pairings; one is enough if all are good; what is half good is told apart by few."""
+    asked = list[int]()
+
+    def paired(*args: Any) -> bool:
+        asked.append(1)
+        return kit.paired_by_tau(*args)
+
+    monkeypatch.setattr(range_check, "paired", paired)
+    key, records = key_of(False), [good(False, 0x1000 + i) for i in range(7)]
+    records[6] = replace(records[6], dg=bytes(32))
+    for k in bad:
+        records[k] = replace(records[k], w=plus(records[k].w, GENERATOR))
+    search = Search(key, session(key), records, b"\x06" * 32)
+    assert sorted(search.verdicts) == [6] and asked == []
+    while not search.done:
+        before = len(asked)
+        search.advance(most)
+        assert 1 <= len(asked) - before <= most
+        assert all((search.verdicts[k] is not None) == (k in bad) for k in search.verdicts if k != 6)
+    assert sorted(search.verdicts) == list(range(7))
+    assert len(asked) <= (1 if not bad else 5 if len(bad) == 1 else 11)
 
 
 def test_errors_of_two_records_that_cancel_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from protocols.bn254 import fr, g1
 from protocols.bn254.fr import Vector
 from protocols.zk import pieces, sharing
 from protocols.zk.key import Key
-from protocols.zk.share_check import Verdict, check_shares, check_sum, judge, sum_commitment
+from protocols.zk.share_check import Search, Verdict, check_shares, check_sum, judge, sum_commitment
 from protocols.zk.sharing import Dealing, Sharing
 from tests.unit.zk_shares import COMMITTEE, PARAMS, SESS, small_key
 
@@ -103,6 +103,25 @@ def test_bad_shares_are_found_by_bisection(bad: set[int], where: int, point: int
     shelf = Shelf(shares)
     assert check_shares(small_key(), point, shelf, [owner.dealing for owner in owners], bytes(32)) == bad
     assert max(shelf.reads) <= 4  # once, and at most once for each of the three halvings of seven
+
+
+@settings(max_examples=8)
+@given(bad=st.sets(st.integers(0, 6)), most=st.integers(1, 3))
+def test_bad_shares_are_found_step_by_step(bad: set[int], most: int) -> None:
+    """What is known only grows, and a step reads no share more often than it multiplies."""
+    owners = [honest_owner(k) for k in range(7)]
+    shelf = Shelf([off_by_one(o.shares[2], 0) if k in bad else o.shares[2] for k, o in enumerate(owners)])
+    search = Search(small_key(), 2, shelf, [owner.dealing for owner in owners], bytes(32))
+    steps = 0
+    while not search.done:
+        known, reads = len(search.bad) + len(search.good), sum(shelf.reads)
+        search.advance(most)
+        steps += 1
+        assert search.bad <= bad and not search.good & bad and known <= len(search.bad) + len(search.good)
+        assert sum(shelf.reads) - reads <= 7 * most
+    assert search.bad == bad and len(search.good) == 7 - len(bad) and steps <= 1 + 7 // most + 1
+    search.advance(most)
+    assert Search(small_key(), 2, shelf, [], bytes(32)).done
 
 
 def test_errors_that_cancel_in_the_sum_are_found(key: Key, owners: list[Owner], seed: bytes) -> None:
