@@ -1,4 +1,4 @@
-"""The key of certificate ``zk`` for a prover: what was decided when it was drawn stays so, whatever its string is now."""
+"""The key of certificate ``zk`` for a prover: what was decided when it was drawn stays, whatever its string is now."""
 
 from __future__ import annotations
 
