@@ -39,12 +39,15 @@ library Gas {
     uint256 internal constant SCORE = 12_700; // per score
     uint256 internal constant MOST_CLOSES_VERIFIED = 9;
     // Certificate zk.
-    uint256 internal constant UNPROVED = 96_000; // too few are valid, nothing is proved
+    uint256 internal constant UNPROVED = 70_000; // too few are valid, nothing is proved: the end of the session on top
     uint256 internal constant GRAM = 400_000;
     uint256 internal constant GRAM_RECORD = 65_500;
     uint256 internal constant GRAM_PRODUCT = 2_600; // per inner product: its part of the proof and of the rule
+    uint256 internal constant GRAM_PLACE = 240; // m-krum, per inner product
+    uint256 internal constant GRAM_PICK = 580; // m-krum, per pick: half of it for each record there is, half for each that is left
     uint256 internal constant NORMS = 290_000; // statements score and none
     uint256 internal constant NORMS_RECORD = 97_000;
+    uint256 internal constant VOTED = 2_400; // per committee member: whether it has voted for anybody
 
     function fix(uint256 n) internal pure returns (uint256) {
         return FIX + n * FIX_EACH;
@@ -81,10 +84,24 @@ library Gas {
         return BATCH_VERIFIED + signatures * SIGNATURE + (scores == 0 ? 0 : SCORES + scores * SCORE);
     }
 
-    /// @dev A proved batch of so many records, of which `scores` are paid by score.
-    function proof(bool gram, uint256 records, uint256 scores) internal pure returns (uint256) {
-        if (gram) return GRAM + records * GRAM_RECORD + ((records * (records + 1)) / 2) * GRAM_PRODUCT;
-        return NORMS + records * NORMS_RECORD + (scores == 0 ? 0 : SCORES + scores * SCORE);
+    /// @dev Too few are valid in a session of n provers.
+    function unproved(uint256 n) internal pure returns (uint256) {
+        return UNPROVED + n * (VOTED + END_EACH);
+    }
+
+    /// @dev A proved batch of so many records, of which `scores` are paid by score.  picks: m of m-krum, else 0.
+    function proof(bool gram, uint256 records, uint256 picks, uint256 scores) internal pure returns (uint256) {
+        if (!gram) return NORMS + records * NORMS_RECORD + (scores == 0 ? 0 : SCORES + scores * SCORE);
+        uint256 products = (records * (records + 1)) / 2;
+        uint256 units = GRAM + records * GRAM_RECORD + products * GRAM_PRODUCT;
+        if (picks == 0) return units;
+        if (picks > records) picks = records;
+        return units + products * GRAM_PLACE + picks * (2 * records - picks) * GRAM_PICK;
+    }
+
+    /// @dev Picks of m-krum that are asked for.
+    function picksOf(uint8 rule, uint256 mKrum) internal pure returns (uint256) {
+        return rule == RULE_M_KRUM ? mKrum : 0;
     }
 
     /// @dev An upper bound of all units that one session can be asked to pay back: every call of every participant, a
@@ -100,7 +117,7 @@ library Gas {
         uint256 scores = p.scoreCap == 0 ? 0 : owners;
         uint256 judged = p.proofKey == 0
             ? batchVerified(n, scores) + n * openings(8 * (owners + 1))
-            : proof(Terms.compares(p.rule), owners + 1, scores);
+            : n * VOTED + proof(Terms.compares(p.rule), owners + 1, picksOf(p.rule, p.mKrum), scores);
         return owners * (REGISTER + COMMIT_UPLOAD) + OPEN_UPLOAD + n * (2 * BITMAP + DRAW + SLASH + END_EACH) + 2
             * (BEACON + fix(n)) + MOST_CLOSES_VERIFIED * (POKE + CLOSE) + judged
             + (uint256(p.threshold) + 1) * attest(n, 0, 0);

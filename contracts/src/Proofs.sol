@@ -48,8 +48,10 @@ library Proofs {
         if (s.terms.proofKey == 0) revert WrongCertificate();
         if (s.accounts[msg.sender].seat == 0) revert NotInCommittee(msg.sender);
         s.feesDue = true;
+        _passOver(s);
+        uint256 n = s.terms.committee;
         Batch memory b = _batch(s);
-        if (b.count < s.terms.minAccepted) return (false, 0, Gas.UNPROVED);
+        if (b.count < s.terms.minAccepted) return (false, 0, Gas.unproved(n));
         _requireRecords(s, b, dos);
         uint256 mask = _mask(s, b, values);
         accepted = _owners(b, mask);
@@ -59,7 +61,19 @@ library Proofs {
         output = Sets.size(accepted) >= s.terms.minAccepted;
         if (output && scored) output = _score(id, s, b, accepted, values);
         if (output) emit IDataMarket.Proved(id, aggX, aggY, valuesHash);
-        units = Gas.proof(b.gram, b.count + b.first, scored ? b.count : 0);
+        uint256 picks = Gas.picksOf(s.terms.rule, s.terms.mKrum);
+        units = n * Gas.VOTED + Gas.proof(b.gram, b.count + b.first, picks, scored ? b.count : 0);
+    }
+
+    /// @dev No fee for who has voted for nobody in both bitmaps, as provers do without the session's reference string:
+    /// its last one no longer counts as posted. The sets are fixed already.
+    function _passOver(Session storage s) private {
+        uint256 n = s.terms.committee;
+        uint256 posted = s.posted2;
+        for (uint256 seat = 0; seat < n; ++seat) {
+            if (s.bitmaps[0][seat] == 0 && s.bitmaps[1][seat] == 0) posted &= ~(uint256(1) << seat);
+        }
+        s.posted2 = uint16(posted);
     }
 
     function _batch(Session storage s) private view returns (Batch memory b) {

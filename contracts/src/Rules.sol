@@ -8,7 +8,7 @@ import {Sets} from "./Sets.sol";
 /// @dev `outlier`: outlier removal of Proof of Contribution; `multi-krum`: Blanchard et al. 2017; `m-krum`: OmniLytics,
 /// algorithm 1. Integers only, ties by index.
 library Rules {
-    uint256 internal constant DISTANCE_LIMIT = 1 << 240; // 9 times the sum of 15 of them fits a word
+    uint256 internal constant DISTANCE_LIMIT = 1 << 240; // 2^8 times the sum of 15 of them fits a word
 
     /// @notice The rule applied to the groups in `passed`.
     /// @param rule 0 none, 1 outlier, 2 multi-krum, 3 m-krum
@@ -56,24 +56,20 @@ library Rules {
     /// @dev Drops, highest score first, at most `faulty` groups of score above 9/4 of the lower median.
     function _outlier(uint256[] memory near, uint256 count, uint256 faulty) private pure returns (uint256 kept) {
         kept = Sets.full(count);
-        uint256[] memory scores = _scores(near, count, count - faulty - 2);
-        uint256 limit = 9 * _lowerMedian(scores, count);
-        for (uint256 drops = 0; drops < faulty; ++drops) {
-            uint256 worst = count;
-            for (uint256 r = 0; r < count; ++r) {
-                if (Sets.has(kept, r) && (worst == count || scores[r] >= scores[worst])) worst = r;
-            }
-            if (4 * scores[worst] <= limit) break;
-            kept &= ~(uint256(1) << worst);
+        uint256[] memory order = _ranked(near, count, count - faulty - 2);
+        uint256 limit = 9 * (order[(count - 1) / 2] >> 8);
+        for (uint256 drops = 1; drops <= faulty; ++drops) {
+            uint256 worst = order[count - drops];
+            if (4 * (worst >> 8) <= limit) break;
+            kept &= ~(uint256(1) << (worst & 255));
         }
     }
 
     /// @dev Keeps the count - faulty groups of lowest score.
     function _multiKrum(uint256[] memory near, uint256 count, uint256 faulty) private pure returns (uint256 kept) {
-        uint256 all = Sets.full(count);
-        uint256[] memory scores = _scores(near, count, count - faulty - 2);
-        for (uint256 picks = count - faulty; picks > 0; --picks) {
-            kept |= uint256(1) << _lowest(scores, count, all & ~kept);
+        uint256[] memory order = _ranked(near, count, count - faulty - 2);
+        for (uint256 picks = 0; picks < count - faulty; ++picks) {
+            kept |= uint256(1) << (order[picks] & 255);
         }
     }
 
@@ -167,21 +163,25 @@ library Rules {
         }
     }
 
+    /// @dev Scores as score << 8 | position, ascending.
+    function _ranked(uint256[] memory near, uint256 count, uint256 nearest)
+        private
+        pure
+        returns (uint256[] memory order)
+    {
+        order = _scores(near, count, nearest);
+        for (uint256 r = 0; r < count; ++r) {
+            order[r] = (order[r] << 8) | r;
+        }
+        _sort(order, 0, count, new uint256[](count));
+    }
+
     /// @dev Each row by distance, equal ones by position.
     function _sortRows(uint256[] memory near, uint256 count) private pure {
         uint256[] memory scratch = new uint256[](count);
         for (uint256 r = 0; r < count; ++r) {
             _sort(near, r * count, count - 1, scratch);
         }
-    }
-
-    function _lowerMedian(uint256[] memory scores, uint256 count) private pure returns (uint256) {
-        uint256[] memory sorted = new uint256[](count);
-        for (uint256 r = 0; r < count; ++r) {
-            sorted[r] = scores[r];
-        }
-        _sort(sorted, 0, count, new uint256[](count));
-        return sorted[(count - 1) / 2];
     }
 
     /// @dev Sorts `length` words from place `start` on, ascending. Merge sort: no values cost much more than others.

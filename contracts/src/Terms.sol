@@ -22,6 +22,7 @@ library Terms {
     uint256 internal constant MOST_FAULTY_PROVED = 2; // certificate zk has one phase less, in which seeds are agreed on
     uint256 internal constant PRIVATE_DIMENSION = 4096; // below it wrap-around tests say too much about a sum
     uint256 internal constant MOST_DIMENSION = 2 ** 24 - 1;
+    uint256 internal constant MOST_DIMENSION_PROVED = (2 ** 28 - 2 ** 16) / 32 - 6; // certificate zk: a share of an update is one request of 256 MiB
     uint256 internal constant MOST_FRAC_BITS = 40;
     uint256 internal constant WIDEST_WINDOW = 2 ** 28; // of a wrap-around test, for its soundness
     uint256 internal constant WIDEST_PROVED = 24; // certificate zk, bits of a coordinate: the table has a row for each value
@@ -43,7 +44,8 @@ library Terms {
         }
         if (verified && p.publicSums) revert BadPublicSums();
         bool small = !verified && !p.publicSums && p.dimension < PRIVATE_DIMENSION;
-        if (p.dimension < 1 || p.dimension > MOST_DIMENSION || small) revert BadDimension(p.dimension);
+        uint256 most = p.proofKey != 0 ? MOST_DIMENSION_PROVED : MOST_DIMENSION;
+        if (p.dimension < 1 || p.dimension > most || small) revert BadDimension(p.dimension);
         if (p.fracBits > MOST_FRAC_BITS) revert BadFracBits(p.fracBits);
         if (p.bound == 0 || !(p.proofKey != 0 ? _ranged(p.bound) : verified ? _provable(p.bound) : _testable(p))) {
             revert BadBound(p.bound);

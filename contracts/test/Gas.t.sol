@@ -181,12 +181,31 @@ contract GasTest is ProvedBase {
         postProof(id, usual(12));
         measure("postProof: 12 records, no verifier");
         p.groups = 64;
-        id = started(p, IDataMarket.Phase.Batch);
-        postProof(id, usual(64));
-        measure("postProof: 64 records, no verifier");
         id = judged(p, 3);
         postProof(id, usual(64));
-        near(measure("postProof: too few valid"), Gas.UNPROVED, 20_000);
+        near(measure("postProof: too few valid"), Gas.unproved(5), 10_000);
+    }
+
+    /// @dev 64 data owners anywhere; what m-krum costs more than other rules is paid back, for few picks and for many.
+    function testGasProvedRules() public {
+        uint256 none = rule64(OUTLIER, 0, "outlier");
+        rule64(MULTI_KRUM, 0, "multi-krum");
+        for (uint16 m = 8; m <= 62; m += 27) {
+            uint256 more = rule64(M_KRUM, m, string.concat("m-krum of ", vm.toString(m))) - none;
+            near(more, Gas.proof(true, 64, m, 0) - Gas.proof(true, 64, 0, 0), 50_000 + more / 8);
+        }
+    }
+
+    function rule64(uint8 rule, uint16 m, string memory name) private returns (uint256) {
+        IDataMarket.Params memory p = proved(rule, EQUAL);
+        (p.groups, p.muBps, p.mKrum) = (64, 0, m);
+        uint256 id = started(p, IDataMarket.Phase.Batch);
+        int128[] memory xs = new int128[](64);
+        for (uint256 i = 0; i < 64; ++i) {
+            xs[i] = int128(int256(uint256(keccak256(abi.encode(i))) % 100_000));
+        }
+        postProof(id, xs);
+        return measure(string.concat("postProof: 64 records, no verifier, ", name));
     }
 
     /// @dev The reference that comes last opens Upload.

@@ -214,6 +214,49 @@ contract ProvedTest is ProvedBase {
         refunded(id);
     }
 
+    /// @dev Seats that voted for nobody, twice, have done nothing for the session. One vote of the two is enough.
+    function testAbstainersEarnNothing() public {
+        uint256 id = started(quiet(OUTLIER, EQUAL), IDataMarket.Phase.Delivered);
+        post(id, 0, 1, 0);
+        post(id, 1, 1, 0);
+        for (uint256 seat = 2; seat < 5; ++seat) {
+            post(id, seat, 1, 0xfff);
+        }
+        expire(id); // three of five deliver nobody
+        market.poke(id);
+        post(id, 0, 2, 0);
+        post(id, 1, 2, 1);
+        for (uint256 seat = 2; seat < 5; ++seat) {
+            post(id, seat, 2, 0);
+        }
+        submit(id, "", "", "", "");
+        isPhase(id, IDataMarket.Phase.Aborted);
+        address[] memory committee = market.committeeOf(id);
+        eq(market.owed(id, committee[0]), 0, "abstained");
+        for (uint256 seat = 1; seat < 5; ++seat) {
+            eq(market.owed(id, committee[seat]), 0.01 ether, "has voted");
+        }
+        eq(market.owed(id, model), 1.01 ether, "the fee goes back");
+        eq(claimAll(id), 12 * 0.05 ether + 1.05 ether, "all");
+    }
+
+    /// @dev A session goes on without t of them, and they are not paid for it.
+    function testOneAbstains() public {
+        uint256 id = started(quiet(OUTLIER, EQUAL), IDataMarket.Phase.Delivered);
+        for (uint8 kind = 1; kind <= 2; ++kind) {
+            for (uint256 seat = 0; seat < 5; ++seat) {
+                post(id, seat, kind, seat == 4 ? 0 : 0xfff);
+            }
+        }
+        postProof(id, usual(12));
+        walk(id, IDataMarket.Phase.Finished);
+        address[] memory committee = market.committeeOf(id);
+        eq(market.owed(id, committee[4]), 0, "abstained");
+        eq(market.owed(id, committee[3]), 0.01 ether, "has voted");
+        uint256 held = view_(id).escrow;
+        eq(claimAll(id), held, "all");
+    }
+
     // ------------------------------------------------------------------------------------------- what is refused
 
     function testWhoAndWhen() public {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import "../src/Errors.sol";
+import {Gas} from "../src/Gas.sol";
 import {IDataMarket} from "../src/IDataMarket.sol";
 import {MockVerifiers} from "./base/MockVerifiers.sol";
 import {ProvedBase} from "./base/ProvedBase.sol";
@@ -39,6 +40,15 @@ contract ProvedCreationTest is ProvedBase {
         refused(p, abi.encodeWithSelector(BadBound.selector, 1 << 23));
         p.bound = 0;
         refused(p, abi.encodeWithSelector(BadBound.selector, 0));
+        p = proved(OUTLIER, EQUAL);
+        p.dimension = 8_386_555; // 32 bytes each, and 6 blinders: more than one request
+        refused(p, abi.encodeWithSelector(BadDimension.selector, 8_386_555));
+        p.dimension = 8_386_554;
+        sized(p, 8_386_554, 19, 1 << 23);
+        market.requiredEscrow(p);
+        p = verified(OUTLIER, EQUAL);
+        p.dimension = 8_386_555;
+        market.requiredEscrow(p);
     }
 
     /// @dev Agreeing on seeds takes t + 1 rounds, and there is no phase QUERY for the fourth.
@@ -87,8 +97,8 @@ contract ProvedCreationTest is ProvedBase {
         (p.dimension, p.bound) = (1, 1);
         sized(p, 1, 2, 4);
         create(p);
-        (p.dimension, p.bound) = (2 ** 24 - 1, 2 ** 23 - 1);
-        sized(p, 2 ** 24 - 1, 24, 2 ** 24);
+        (p.dimension, p.bound) = (8_386_554, 2 ** 23 - 1);
+        sized(p, 8_386_554, 24, 2 ** 24);
         create(p);
     }
 
@@ -110,6 +120,12 @@ contract ProvedCreationTest is ProvedBase {
         p.proofKey = 0;
         ok(withProof > market.requiredEscrow(p) + 12 * 70_000 * 2 gwei, "records are dear");
         eq(withProof - market.requiredEscrow(verified(OUTLIER, EQUAL)) < 1 ether ? 1 : 0, 1, "yet not absurd");
+        p = proved(OUTLIER, EQUAL);
+        (p.groups, p.muBps) = (64, 0);
+        withProof = market.requiredEscrow(p);
+        (p.rule, p.mKrum) = (M_KRUM, 62);
+        uint256 picks = Gas.proof(true, 65, 62, 0) - Gas.proof(true, 65, 0, 0);
+        eq(market.requiredEscrow(p) - withProof, picks * 2 gwei, "so are picks");
     }
 
     function testVerifiers() public view {

@@ -111,7 +111,7 @@ contract ZkKeysTest is ZkForger {
         refused(other, "size");
         other.dimension = 65;
         refused(other, "size");
-        other.dimension = 64;
+        (other.dimension, other.padding) = (64, [uint256(0), 0]);
         factory.create(other);
     }
 
@@ -154,6 +154,20 @@ contract ZkKeysTest is ZkForger {
             t = terms(true);
             t.powers = bad[i];
             refused(t, "powers");
+        }
+    }
+
+    /// @dev As many coordinates as rows: nothing is 1, and the commitment of that is infinity; it is a point otherwise.
+    function testPadding() public {
+        uint256[2] memory infinity;
+        for (uint256 i = 0; i < 2; ++i) {
+            KeyTerms memory t = terms(i == 1);
+            t.dimension = uint32(SIZE);
+            refused(t, "padding");
+            t.padding = infinity;
+            eq(IZkVerifier(factory.create(t)).dimension(), SIZE, "no padding");
+            t.dimension = uint32(SIZE - 1);
+            refused(t, "padding");
         }
     }
 
@@ -220,5 +234,23 @@ contract ZkKeysTest is ZkForger {
             refused(t, "label");
         }
         ok(factory.create(unlabelled) != address(0), "a string that does not say so, and is not the standard one");
+    }
+
+    /// @dev The string that a ceremony begins with, tau = 1: its powers are all the same point.
+    function testNobodysString() public {
+        KeyTerms memory t = terms(false);
+        t.label = 0;
+        t.tau2 = [
+            0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2,
+            0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed,
+            0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b,
+            0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa
+        ];
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.chainId(i == 0 ? 1 : 31338);
+            refused(t, "label");
+        }
+        vm.chainId(31337);
+        ok(factory.create(t) != address(0), "to try things out");
     }
 }

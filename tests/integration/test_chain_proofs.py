@@ -52,15 +52,16 @@ def updates(count: int, reference: bool) -> dict[int, Matrix]:
     """Near each other, but for the last: the opposite."""
     rng = np.random.default_rng(7)
     common = rng.integers(-4, 5, 24)
-    found = {k: np.int64(common + rng.integers(-1, 2, 24)) for k in range(count)}
+    found = {k: common + rng.integers(-1, 2, 24) for k in range(count)}
     found[count - 1] = -found[count - 1]
-    return found | ({REFERENCE: np.int64(common)} if reference else {})
+    return found | ({REFERENCE: common} if reference else {})
 
 
 def started(
-    market: ProvedMarket, rule: Rule, payout: Payout, count: int, invalid: tuple[int, ...] = ()
+    market: ProvedMarket, rule: Rule, payout: Payout, count: int, invalid: tuple[int, ...] = (), **terms: object
 ) -> tuple[Session, dict[int, Matrix], dict[int, Record]]:
-    session = market.create(rule=rule, payout=payout, groups=count, mu_bps=4000, m_krum=3, gas_price_cap=1)
+    usual: dict[str, object] = {"mu_bps": 4000, "m_krum": 3, "gas_price_cap": 1}
+    session = market.create(rule=rule, payout=payout, groups=count, **usual | terms)
     vectors = updates(count, session.params.uses_reference)
     records = {k: session.record(k, vector) for k, vector in vectors.items()}
     session.to_batch({k: record.digest() for k, record in records.items()}, invalid)
@@ -170,14 +171,27 @@ def test_too_few_valid(market: ProvedMarket) -> None:
     assert told["SessionAborted"]["reason"] == "no output" and "Proved" not in told
 
 
+def paid_back(session: Session, vectors: dict[int, Matrix], records: dict[int, Record]) -> tuple[int, int]:
+    """(gas of the batch, gas units that its poster is credited), at 1 wei per unit."""
+    batch, _ = honest(session, vectors, records)
+    who, call = session.committee[3], session.on.call
+    spent = session.post(batch.dos, batch.values, batch.proof, 3)["gasUsed"]
+    session.on.act(session.on.owner, call.acknowledge(session.number))
+    units = call.owed(session.number, who).call() - session.params.prover_fee - 2 * BITMAP
+    print(session.params.rule.name, session.registered, spent, units)
+    return spent, units
+
+
 def test_gas_is_paid_back(market: ProvedMarket) -> None:
-    """What the poster is credited, at 1 wei per unit, is about what it has spent, for each statement."""
+    """About what was spent, for each statement."""
     for rule, payout, statement in KINDS:
-        session, vectors, records = started(market, rule, payout, 16)
-        batch, _ = honest(session, vectors, records)
-        who, call = session.committee[3], session.on.call
-        spent = session.post(batch.dos, batch.values, batch.proof, 3)["gasUsed"]
-        session.on.act(session.on.owner, call.acknowledge(session.number))
-        units = call.owed(session.number, who).call() - session.params.prover_fee - 2 * BITMAP
-        print(rule.name, spent, units)
+        spent, units = paid_back(*started(market, rule, payout, 16))
         assert abs(units - spent) < spent // 8, (rule, statement, units, spent)
+
+
+@pytest.mark.parametrize("rule", [Rule.OUTLIER, Rule.MULTI_KRUM, Rule.M_KRUM])
+def test_gas_of_the_largest_batch(market: ProvedMarket, rule: Rule) -> None:
+    """64 data owners, and as many picks as there can be: one transaction holds it, and its poster loses nothing."""
+    spent, units = paid_back(*started(market, rule, Payout.EQUAL, 64, mu_bps=0, m_krum=62))
+    assert spent <= units < 1.05 * spent
+    assert spent < GAS, "a transaction holds no more (EIP-7825)"

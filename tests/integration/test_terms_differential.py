@@ -198,3 +198,13 @@ def test_committees_of_certificate_zk(creation: Creation) -> None:
     ours = [python_refusal(struct) for struct in structs]
     assert creation.refusals(structs) == ["UnknownProofKey" if fine is None else "BadCommittee" for fine in ours]
     assert sum(fine is None for fine in ours) == 6 + 4
+
+
+def test_dimensions_of_certificate_zk(creation: Creation) -> None:
+    """A share of an update is one request."""
+    terms = usual(Mode.VERIFIED, Rule.TRUST) | {"proofKey": b"\1" * 32, "bound": 1000}
+    most = limits.MOST_DIMENSION_PROVED
+    structs = [terms | {"dimension": dimension} for dimension in (0, 1, most, most + 1, limits.MOST_DIMENSION)]
+    ours = [python_refusal(struct) for struct in structs]
+    assert creation.refusals(structs) == ["UnknownProofKey" if fine is None else "BadDimension" for fine in ours]
+    assert sum(fine is None for fine in ours) == 2

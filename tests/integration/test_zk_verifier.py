@@ -26,8 +26,8 @@ from protocols.zk.statement import decode_values, encode_values
 from tests.integration.contract_kit import calls, connect, rpc
 from tests.integration.zk_chain import Reason, call_data, gas_of, make_factory, make_verifier, reason, words
 from tests.unit.bn254_kit import number
-from tests.unit.zk_batch import BOUND_SQUARED, forged_quotient, proved, world
-from tests.unit.zk_kit import CONTRACT, SMALL, load, paired_by_tau, record_of, small_key, word_of
+from tests.unit.zk_batch import BOUND_SQUARED, committee, drive, forged_quotient, proved, world
+from tests.unit.zk_kit import CONTRACT, FULL, SMALL, load, paired_by_tau, record_of, small_key, word_of
 from tests.unit.zk_vectors import key_of, parse, proof_bytes
 
 SAMPLE = 120  # random edits of a batch, per statement
@@ -127,6 +127,18 @@ def edited(data: bytes, rng: random.Random) -> bytes:
          int.from_bytes(data[other : other + 32], "big")]
     ) % (1 << 256)  # fmt: skip
     return data[:place] + new.to_bytes(32, "big") + data[place + 32 :]
+
+
+@pytest.mark.parametrize("statement", list(Statement))
+def test_without_padding(bench: Bench, statement: Statement) -> None:
+    """As many coordinates as rows: C_P is infinity, and a committee's batch is good at both."""
+    w = world(statement, params=FULL)
+    assert w.key.c_p == (0, 0)
+    batch = w.batch(0b111, (), b"") if statement is Statement.NONE else drive(w, committee(w)).batch
+    assert batch is not None
+    checked = check_batch(w.key, w.sess, batch, BOUND_SQUARED)
+    (answer,) = bench.ask(bench.verifier(w.key), [batch])
+    assert answer == [*words(w.sess), *checked.c_agg, *words(checked.values_hash)]
 
 
 def mutated(batch: Batch, rng: random.Random) -> Batch:

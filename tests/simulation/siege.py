@@ -123,7 +123,8 @@ class Siege(Session):
             if address in market.claimed
         }
         for i, prover in enumerate(market.committee):
-            voted = all(i in market.posted[kind] for kind in (Bitmap.DELIVERED, Bitmap.VALID))
+            votes = [market.posted[kind].get(i) for kind in (Bitmap.DELIVERED, Bitmap.VALID)]
+            voted = None not in votes and (any(votes) or not terms.zk)
             claimed[prover.address] = terms.prover_fee if voted and i not in market.slashed else 0
         slashed = {market.committee[i].address: 1 for i in market.slashed}
         bystander = next(node for node in self.owners if self._told.get(node.address, Order()) == Order())

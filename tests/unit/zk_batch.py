@@ -17,7 +17,7 @@ from protocols.zk.batch import Batch, make_batch, seen
 from protocols.zk.committee import REFERENCE, Prover, Seat
 from protocols.zk.decode import Table
 from protocols.zk.key import Key
-from protocols.zk.params import NB_G, Statement
+from protocols.zk.params import NB_G, Statement, ZkParams
 from protocols.zk.record import Record
 from protocols.zk.statement import Seen
 from tests.unit.zk_kit import SMALL, scalars, session, small_key
@@ -74,15 +74,17 @@ class World:
 
 
 @cache
-def world(statement: Statement, count: int = 3, number: int = 7, bound_squared: int = BOUND_SQUARED) -> World:
+def world(
+    statement: Statement, count: int = 3, number: int = 7, bound_squared: int = BOUND_SQUARED, params: ZkParams = SMALL
+) -> World:
     """Honest data owners with coordinates of -5 .. 5; the same every time."""
     norm_bits = None if statement is Statement.GRAM else BOUND_SQUARED.bit_length()
-    key = small_key(SMALL, norm_bits)
+    key = small_key(params, norm_bits)
     sess = session(key, bound_squared, number)
     rng = np.random.default_rng(5)
     vectors, records = {}, {}
     for k in range(REFERENCE if statement is Statement.SCORE else 0, count):
-        values = rng.integers(-5, 6, SMALL.dimension)
+        values = rng.integers(-5, 6, params.dimension)
         blinders = fr.vector(scalars(f"blinders {k}", NB_G))
         vectors[k] = np.concatenate([fr.from_signed(values), blinders])
         address = 0x9000 if k == REFERENCE else 0x1000 + 16 * k

@@ -27,6 +27,8 @@ from tests.unit.bn254_kit import number, point, value
 TAU = 0x1234567890ABCDEF1234567890ABCDEF
 SMALL = ZkParams(24, 6, 64)
 """The vectors' sizes: 24 coordinates of 6 bits."""
+FULL = ZkParams(64, 6, 64)
+"""As many coordinates as rows: none is padding."""
 BOUND = 31
 CONTRACT = bytes(range(1, 21))
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @dev What a key of certificate zk is made of. Points are (x, y), canonical, never infinite.
+/// @dev What a key of certificate zk is made of. Points are (x, y), canonical; infinite is C_P alone, where d = N.
 struct KeyTerms {
     uint32 dimension; // d: coordinates of an update
     uint8 bits; // b: coordinates are in [-2^(b-1), 2^(b-1))
     uint32 size; // N: rows, a power of two, at least d and 2^b
     uint256 root; // w, of order N
     uint256[2] table; // C_T: commitment of the table of coordinates
-    uint256[2] padding; // C_P: 0 in the first d rows, 1 after
+    uint256[2] padding; // C_P: 0 in the first d rows, 1 after; (0, 0) where d = N
     uint256[2] powers; // C_p: 2^j in row j < normBits, 0 after; zero without norms
     uint256[4] tau2; // [tau] in the second group: x.c1, x.c0, y.c1, y.c0
     bytes32 label; // 0 for a string of a ceremony; else its secret is public, and only the chain 31337 takes it

@@ -29,7 +29,9 @@ library Keys {
         if (t.bits == 0 || 1 << t.bits > size) revert BadKey("bits");
         if (t.root >= Field.R || Field.power(t.root, size / 2) != Field.R - 1) revert BadKey("root");
         _requirePoint(t.table, "table");
-        _requirePoint(t.padding, "padding");
+        // N coordinates leave no row for padding: the commitment of nothing
+        if (t.dimension != size) _requirePoint(t.padding, "padding");
+        else if (t.padding[0] | t.padding[1] != 0) revert BadKey("padding");
         if (t.normBits > 127 || t.normBits > size) revert BadKey("norms");
         if (t.normBits != 0) _requirePoint(t.powers, "powers");
         else if (t.powers[0] | t.powers[1] != 0) revert BadKey("powers");
@@ -45,7 +47,13 @@ library Keys {
         if (t.tau2[0] | t.tau2[1] | t.tau2[2] | t.tau2[3] == 0) revert BadKey("tau2");
         (bool valid, bool known) = _secretIs(KNOWN, t.tau2);
         if (!valid) revert BadKey("tau2");
-        if ((known || t.label != 0) && block.chainid != DEVELOPMENT) revert BadKey("label");
+        if ((known || t.label != 0 || _isOne(t.tau2)) && block.chainid != DEVELOPMENT) revert BadKey("label");
+    }
+
+    /// @dev tau = 1: what a ceremony begins with.
+    function _isOne(uint256[4] memory tau2) private pure returns (bool) {
+        return tau2[0] == Points.ONE2_X1 && tau2[1] == Points.ONE2_X0 && tau2[2] == Points.ONE2_Y1
+            && tau2[3] == Points.ONE2_Y0;
     }
 
     /// @dev e([secret], [1]) = e([1], tau2)

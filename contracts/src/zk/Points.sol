@@ -13,6 +13,12 @@ library Points {
 
     uint256 internal constant Q = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
 
+    /// @dev [1] in the second group.
+    uint256 internal constant ONE2_X1 = 0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2;
+    uint256 internal constant ONE2_X0 = 0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed;
+    uint256 internal constant ONE2_Y1 = 0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b;
+    uint256 internal constant ONE2_Y0 = 0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa;
+
     /// @dev Gas for a product or a sum, and for a pairing: several times what they cost (6,000, 150, 113,000), so that a
     /// bad point costs little, and a later price list does no harm.
     uint256 internal constant MOST = 50_000;
@@ -77,10 +83,10 @@ library Points {
         uint256[12] memory pairs = [
             x,
             y,
-            0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2,
-            0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed,
-            0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b,
-            0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa,
+            ONE2_X1,
+            ONE2_X0,
+            ONE2_Y1,
+            ONE2_Y0,
             x2,
             y2 == 0 ? 0 : Q - y2,
             point2[0],
