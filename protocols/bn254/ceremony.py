@@ -143,21 +143,21 @@ def verify_links(final: Srs, links: Sequence[Link], seed: bytes, threads: int = 
         raise BadString("no-contribution", "the string is that of tau = 1")
     if links[-1].step.after != srs.digest(final.powers, final.tau2):
         raise BadString("digest")
-    transcript, old, after = start(len(final.powers))[1], g1.GENERATOR, []
-    for number, link in enumerate(links, start=1):
-        _blamed(number, link, _verify_order)
-    together = _together(links, seed)
-    for number, link in enumerate(links, start=1):
+    numbered, transcript, after = list(enumerate(links, start=1)), start(len(final.powers))[1], []
+    for number, link in numbered:  # first what is quick
         signed = named(transcript, link.name)
         _blamed(number, link, partial(_verify_knowledge, signed))
-        if not together:
+        after.append(transcript := extended(signed, link.step))
+    if g1.to_integers(final.powers[1:2]) != [links[-1].second]:
+        raise BadString("update", "the string is not the one after the last contribution")
+    for number, link in numbered:
+        _blamed(number, link, _verify_order)
+    if not _together(links, seed):
+        for number, link in numbered:
+            old = links[number - 2].second if number > 1 else g1.GENERATOR
             _blamed(number, link, _verify_secret)
             _blamed(number, link, partial(_verify_update, old, link.second))
-        transcript, old = extended(signed, link.step), link.second
-        after.append(transcript)
     srs.check(final.powers, final.tau2, seed, threads)
-    if g1.to_integers(final.powers[1:2]) != [old]:
-        raise BadString("update", "the string is not the one after the last contribution")
     return after
 
 
