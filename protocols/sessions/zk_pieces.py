@@ -110,7 +110,7 @@ class ZkPieces:
         n, t, root, public = desk.n, desk.t, message.root, message.public
         source = (index, desk.view.upload_roots.get(index))
         if self._bad[source] >= TRIES:
-            raise desk.refuse("too-many", message, f"{TRIES} bad pieces came before")
+            raise desk.refuse("bad-piece", message, f"{TRIES} bad ones came before")
         try:
             if message.proof:
                 raise ValueError("a path where leaves are sent")

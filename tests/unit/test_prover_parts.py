@@ -13,12 +13,13 @@ from protocols.fields import goldilocks as gl
 from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
 from protocols.sessions.effects import Note, Transact
-from protocols.sessions.params import Beacon, Phase
+from protocols.sessions.params import Beacon, Mode, Phase
 from protocols.sessions.prover import ProverMachine
 from protocols.sessions.prover_bundles import sealed_bytes
 from protocols.sessions.prover_decode import settled
 from protocols.sessions.prover_desk import Desk, bitmap, bits
 from protocols.sessions.prover_turns import STEP, Turn
+from protocols.sessions.setup import SeedSetup
 from protocols.sharing.shamir import share
 from protocols.wire.context import Context
 from protocols.wire.messages import OutputRequest, SeedDeal
@@ -328,3 +329,50 @@ def test_sealed_bundles_have_the_length_that_dealers_make(size: int) -> None:
     dealt = deal_key_shares(CONTEXT, bytes(20), keys, size, bytes(32))
     for position, bundle in enumerate(dealt.bundles):
         assert sealed_bytes(size, position) == len(pack_bundle(bundle)) + SEAL_OVERHEAD
+
+
+# ------------------------------------------------------------------------------------------------- rounds of seeds
+
+
+def seed_setups(n: int, t: int) -> list[tuple[Desk, SeedSetup]]:
+    """A committee of certificate zk."""
+    wallets = Wallets()
+    identities = [wallets.new(str(i)) for i in range(n)]
+    infos = tuple(ev.ProverInfo(i.address, bytes(32), enc_public(i)) for i in identities)
+    made = []
+    for i, identity in enumerate(identities):
+        desk = Desk(CONTEXT, identity, bytes([i]) * 32)
+        params = small_params(owner=bytes(20), mode=Mode.VERIFIED, committee=n, threshold=t)
+        desk.view.apply(ev.SessionCreated(7, 1, replace(params, proof_key=b"\1" * 32)))
+        desk.view.apply(ev.CommitteeDrawn(7, 2, infos))
+        made.append((desk, SeedSetup(desk)))
+    return made
+
+
+def test_two_faulty_dealers_cannot_make_honest_provers_differ_without_phase_query() -> None:
+    """A second seed reaches one honest prover at the very end of DELIVERED. It still tells all others, in VALID."""
+    members, made = (1, 2, 3, 4, 5, 6, 7), seed_setups(9, 2)
+    for _, setup in made:
+        setup.start()
+    (liar, dealer), (accomplice, _), (_, unlucky) = made[:3]
+    first = dealer._known[members][0][0]
+    signed = [liar.identity.sign(dealer._digest(members, 0, first))]
+    for _, setup in made[2:7]:
+        setup.receive(SeedDeal(liar.identity.address, members, 0, first, tuple(signed)))
+    other = [desk.identity.sign(dealer._digest(members, 0, b"\x99" * 32)) for desk in (liar, accomplice)]
+    for desk, _ in made:
+        desk.view.apply(ev.PhaseChanged(7, 20, Phase.DELIVERED, 30))
+    told = unlucky.receive(SeedDeal(accomplice.identity.address, members, 0, b"\x99" * 32, tuple(other)))
+    for desk, _ in made:
+        desk.view.apply(ev.PhaseChanged(7, 30, Phase.VALID, 40))
+    for effect in told:
+        assert isinstance(effect, fx.Send) and isinstance(effect.message, SeedDeal)
+        to = next(setup for desk, setup in made if desk.identity.address == effect.to)
+        assert to.receive(effect.message) == []  # three signed it: nobody has to hand it on
+    assert {len(setup._known[members][0]) for _, setup in made[2:7]} == {2}  # all skip the attempt
+
+
+def test_more_faulty_provers_get_no_session_of_certificate_zk() -> None:
+    _, setup = seed_setups(13, 3)[0]
+    with pytest.raises(LocalProtocolError, match="no round"):
+        setup.start()

@@ -144,8 +144,8 @@ def test_no_more_than_three_bad_pieces_are_opened(monkeypatch: pytest.MonkeyPatc
     honest = zk_pieces.open_upload
     monkeypatch.setattr(zk_pieces, "open_upload", lambda *rest: opened.append(rest[-1]) or honest(*rest))
     bad = plain_of(lambda p: p[:-1] + bytes([p[-1] ^ 1]))
-    assert [rule_of(alone, bad) for _ in range(5)] == ["bad-piece"] * 3 + ["too-many"] * 2 and len(opened) == 3
-    assert rule_of(alone, upload(SCORE, 0, 3)) == "too-many"
+    assert [rule_of(alone, bad) for _ in range(5)] == ["bad-piece"] * 5 and len(opened) == 3
+    assert rule_of(alone, upload(SCORE, 0, 3)) == "bad-piece"
     assert len(alone.receive(upload(SCORE, 1, 3))) == 1
     alone.chain(ev.UploadCommitted(7, 6, 0, made(SCORE, 0).root))
     assert len(alone.receive(upload(SCORE, 0, 3))) == 1
