@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent
-CONTRACTS = ("DataMarket", "ProverRegistry", "Money", "Proofs", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers")
+CONTRACTS = (
+    "DataMarket", "ProverRegistry", "Money", "Proofs", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers",
+)  # fmt: skip
 #: What DataMarket calls into: deploy these first and pass their addresses to `link`.
 LIBRARIES = ("Money", "Proofs", "Selection", "Terms", "Verified")
 
