@@ -119,8 +119,8 @@ def test_zk_goes_with_mode_verified_only() -> None:
 
 
 def test_what_zk_takes() -> None:
-    for given in ({}, {"payout": "contribution"}, {"rule": "none"}, {"rule": "multi-krum"}, {"data_owners": 64}):
-        terms.check_proved(made(**given))
+    for terms_given in ({}, {"payout": "contribution"}, {"rule": "none"}, {"rule": "multi-krum"}, {"data_owners": 64}):
+        terms.check_proved(made(**terms_given))
 
 
 def test_zk_proves_at_most_64_data_owners() -> None:
