@@ -1,8 +1,8 @@
 """Certificate zk: what follows from the proved values. The contract does the same sums (library Proofs).
 
 Records go by increasing address, and so do the values, the bits of a mask, and who wins a tie of the rule on distances.
-Three outcomes: fewer valid data owners than ``min_accepted`` need no proof at all; a rule without output, too few accepted
-or no positive score need one, and give refunds; everything else has an output.
+Three outcomes: fewer valid data owners than ``min_accepted`` need no proof at all; a rule without output, too few
+accepted or no positive score need one, and give refunds; everything else has an output.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def judge(
 ) -> Judgement:
     """Who is accepted, and with what scores.
 
-    statement: ``statement_of``.  order: ``by_address``.  registered: data owners.  values: GRAM the lower triangle, row by
-    row; SCORE one per record; NONE nothing.
+    statement: ``statement_of``.  order: ``by_address``.  registered: data owners.  values: GRAM the lower triangle, row
+    by row; SCORE one per record; NONE nothing.
     """
     kept = _kept(params, statement, len(order), registered, values)
     mask = sum(1 << k for k in kept)
@@ -64,9 +64,7 @@ def judge(
     return Judgement(mask, tuple(accepted), tuple(phi[k] + ONE_COPY for k in accepted), output)
 
 
-def _kept(
-    params: SessionParams, statement: Statement, count: int, registered: int, values: Sequence[int]
-) -> list[int]:
+def _kept(params: SessionParams, statement: Statement, count: int, registered: int, values: Sequence[int]) -> list[int]:
     """Places of the accepted among the records."""
     if statement is Statement.GRAM:
         return _selected(params, count, registered, values)

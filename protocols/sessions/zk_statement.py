@@ -5,8 +5,8 @@
 An opening counts as soon as D + 1 + t messages agree, D being its degree: then no later message changes it. Messages
 off it are lies, whenever they come. Who lacks a share says nothing, but learns the proof like everybody.
 
-One attempt: its digest is remembered before anything is opened, posted or summed, and all sharings of zero and of random
-elements have labels made of it. Two different values under one label would leak their difference.
+One attempt: its digest is remembered before anything is opened, posted or summed, and all sharings of zero and of
+random elements have labels made of it. Two different values under one label would leak their difference.
 """
 
 from __future__ import annotations
