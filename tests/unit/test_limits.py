@@ -134,7 +134,7 @@ def test_what_certificate_zk_does_not_take(changes: dict[str, object], words: st
         check_params(proved(**changes))
 
 
-@given(d=st.integers(1, MOST_DIMENSION), bound=st.integers(1, LARGEST_PROVED))
+@given(d=st.integers(1, MOST_DIMENSION_PROVED), bound=st.integers(1, LARGEST_PROVED))
 def test_what_certificate_zk_takes_has_sizes(d: int, bound: int) -> None:
     check_params(proved(dimension=d, bound=bound))
     assert zk.norm_bits(bound) <= min(127, zk.choose(d, bound).size)
