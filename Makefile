@@ -7,11 +7,11 @@ PY := .venv/bin/python
 ARGS ?=
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
 
-# Real processes with real deadlines: they have the machine to themselves, the rest of the tests run beside each other.
+# Real processes with real deadlines: they come first on the processors, the rest of the tests gets what they leave.
 PROCESSES := tests/integration tests/faults/test_node_kills.py tests/faults/test_node_start.py \
 	tests/faults/test_wire_attacks.py tests/faults/test_net_attacks.py
 
-.PHONY: help setup demo test lint unit contracts processes attacks soak bench clean
+.PHONY: help setup demo test beside lint unit contracts processes attacks soak bench clean
 
 help:  ## say what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -23,8 +23,12 @@ demo: setup  ## a whole market on this machine; ARGS=--hostile adds attackers, A
 	@.venv/bin/omninode demo $(ARGS)
 
 test: setup  ## everything that CI runs
-	@$(MAKE) --jobs=2 --output-sync=target unit lint contracts
-	@$(MAKE) processes
+	@$(MAKE) --jobs=2 --output-sync=target processes beside
+
+beside: setup  # what needs no time of its own fills what the daemons leave of two cores
+	@nice -n 10 $(MAKE) lint
+	@nice -n 10 $(MAKE) unit
+	@nice -n 10 $(MAKE) contracts
 
 lint: setup  ## ruff and mypy --strict
 	@$(PY) -m ruff check .
