@@ -143,11 +143,14 @@ def show(
         print_table(columns, [[member.get(column) for column in columns] for member in members])
 
 
+RESULTS = {True: "ok  ", False: "FAIL", None: "-   "}
+
+
 @app.command()
 def verify(
     session: Number, config: ConfigOption = None, as_json: JsonOption = False, timeout: TimeoutOption = 600.0
 ) -> None:
-    """Check again what can be checked of a settled session; exit code 1 if anything is wrong."""
+    """Check again what can be checked of a settled session; exit code 1 if anything is wrong (-: not checked)."""
     from omninode.cli.common import ask, print_json
     from omninode.cli.tables import print_table
     from omninode.config_values import format_wei
@@ -160,7 +163,7 @@ def verify(
     else:
         for check in checks:
             detail = f": {check['detail']}" if check.get("detail") else ""
-            typer.echo(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}{detail}")
+            typer.echo(f"{RESULTS[check['ok']]}  {check['name']}{detail}")
         if owners := answer.get("data_owners"):
             typer.echo("")
             for owner in owners:
@@ -168,5 +171,5 @@ def verify(
                     owner["paid"] = format_wei(owner["paid"])
             columns = [name for name in VERIFIED_COLUMNS if any(name in owner for owner in owners)]
             print_table(columns, [[owner.get(name) for name in columns] for owner in owners])
-    if not all(check["ok"] for check in checks):
+    if any(check["ok"] is False for check in checks):
         raise typer.Exit(int(Exit.FAILURE))

@@ -16,7 +16,7 @@ from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
-from omninode.roles.session_keys import Beforehand, check_market, key_of, warn_insecure
+from omninode.roles.session_keys import Beforehand, key_of, wait_for_market, warn_insecure
 from omninode.store.blobs import BlobError
 from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
@@ -149,7 +149,7 @@ class DataOwner:
         services = self._services
         if not services.keys.configured:
             services.keys(view.p)  # says so
-        await check_market(services)
+        await wait_for_market(services, view, Phase.REGISTER)
 
     def _data_path(self) -> Path:
         path = self._services.config.data.path

@@ -22,6 +22,7 @@ SEND_DEADLINE = 30.0  # seconds for one attempt; attempts go on until the sessio
 SLOWEST = 1 << 20  # bytes a second: what a long message, or the time to work through it, has besides
 PATIENT_RULES = frozenset({"too-early", "not-ready"})  # the receiver is behind us on the chain
 FINAL_RULES = frozenset({"session-over", "late"})  # said again after a restart, when its time is over
+NO_FAULTS = PATIENT_RULES | {"session-over"}  # of a message: its sender did nothing wrong
 NET_RULES = frozenset({"busy", "internal-error", "unknown-protocol"})  # it is loaded or starting: nobody's fault
 MAX_REFUSALS = 6
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ import trio
 
 from omninode.errors import StoreError
 from omninode.net.errors import PeerRefused
-from omninode.roles.delivery import PATIENT_RULES, deliver
+from omninode.roles.delivery import NO_FAULTS, deliver
 from omninode.roles.directory import peer_of, takes_part
 from omninode.roles.events_codec import pack_events, unpack_events
 from omninode.roles.machine import Block, Item, Machine, Rollback
@@ -45,7 +46,8 @@ class SessionDriver:
     """One role of this node in one session. ``on_train`` computes the update; ``after`` runs after every input.
 
     ``before`` runs before the machine sees chain events: at the start with all in the journal, then with each block's.
-    It may take long: nothing is held meanwhile, and messages are still answered.
+    It may take long, and nothing is held meanwhile: messages are answered, before the machine is rebuilt with
+    "not-ready", which senders are patient with.
     ``close`` frees what the machine keeps outside of its memory, once nothing uses it any more.
     """
 
@@ -108,9 +110,11 @@ class SessionDriver:
     async def on_message(self, peer_key: bytes, data: bytes) -> bytes:
         """A message from a peer. Returns the reply's bytes (empty: acknowledged). Raises RemoteProtocolError.
 
-        Who speaks is checked before anything else is read of the message.
+        Who speaks is checked before anything else is read of the message. Nobody waits here for a machine that is not
+        there yet: the few requests that a peer may have under way are those of all its sessions.
         """
-        await self._ready.wait()
+        if not self._ready.is_set():
+            raise PeerRefused("not-ready", "this node is not ready for the session yet")
         sender = codec.peek_sender(data)
         bound = peer_of(self.machine.view, sender)
         if bound is None:  # perhaps registered in a block that we have not read yet
@@ -123,7 +127,7 @@ class SessionDriver:
         try:
             reply = await self._feed("message", data, partial(self.machine.receive, message))
         except RemoteProtocolError as error:
-            if error.rule in PATIENT_RULES:
+            if error.rule in NO_FAULTS:
                 raise PeerRefused(error.rule, error.detail) from error
             raise
         return codec.encode(reply.message, self.context) if reply else b""
@@ -139,7 +143,7 @@ class SessionDriver:
             data = codec.encode(message, self.context)
             await self._feed("message", data, partial(self.machine.receive, message))
         except RemoteProtocolError as error:
-            if error.rule not in PATIENT_RULES:
+            if error.rule not in NO_FAULTS:
                 self.blame(fx.Blame(message.sender, error.rule, error.detail))
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -266,8 +270,17 @@ class SessionDriver:
                 return
             if at > self._last_block:
                 await self._feed_chain(at, of_block)
-        await self._feed("tick", block.to_bytes(8, "big"), partial(self.machine.tick, block))
+        if not self._behind:
+            await self._feed("tick", block.to_bytes(8, "big"), partial(self.machine.tick, block))
         self._check_over(block)
+
+    @property
+    def _behind(self) -> bool:
+        """Whether a newer block waits already: this one's tick is stale, and on a slow machine each would put off the
+        events behind it. Of an ended session, which costs nothing, every block counts (``_check_over``).
+        """
+        ended = self.machine.view.phase in (Phase.FINISHED, Phase.ABORTED)
+        return not ended and any(isinstance(item, Block) for item in islice(self._inbox, 1, None))
 
     def _confirm(self, at: int, packed: bytes) -> int | None:
         """Hold a block against what an earlier run journaled. The last good block if they differ, else None."""
@@ -328,7 +341,7 @@ class SessionDriver:
         The same message once more is not journaled again (but with ``again``: its place in the order has changed).
         """
         async with self._lock:
-            if self._restart.is_set():
+            if self._restart.is_set() or not self._ready.is_set():
                 raise PeerRefused("not-ready", "the chain was reorganised")
             fresh = kind != "message" or again or self._heard.is_new(payload)
             try:

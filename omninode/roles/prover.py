@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -9,8 +10,8 @@ import trio
 from omninode.chain.errors import ChainError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
-from omninode.roles.prover_keys import provers_keys
-from omninode.roles.session_keys import Beforehand, check_market
+from omninode.roles.prover_keys import decided, provers_keys
+from omninode.roles.session_keys import Beforehand, wait_for_market
 from omninode.store import shelf
 from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
@@ -33,7 +34,8 @@ class Prover:
     name = "prover"
 
     def __init__(self, services: Services) -> None:
-        self._services, self._foreign = services, ""
+        self._services = services
+        self._unproved: dict[int, str] = {}  # sessions in which we do not rely on proofs, and why
         shelf.clear(services.data_dir)
 
     async def run(self) -> None:
@@ -83,7 +85,7 @@ class Prover:
     async def join(self, view: SessionView) -> SessionDriver | None:
         """A driver around a fresh prover machine. On a market whose verifiers are foreign it abstains."""
         if view.p.zk:
-            await self._look_at_market()
+            await self._look_at_market(view)
         context = self._services.context(view.session)
 
         def leave_if_not_drawn(driver: SessionDriver) -> None:
@@ -97,16 +99,22 @@ class Prover:
             close=lambda: shelf.shelf_of(self._services.data_dir, view.session).close(),
         )  # fmt: skip
 
-    async def _look_at_market(self) -> None:
+    async def _look_at_market(self, view: SessionView) -> None:
+        """Where it is not decided yet whether we play. A chain that does not answer is asked until votes are due: zeros
+        in time cost no stake.
+        """
+        self._unproved.pop(view.session, None)
+        if decided(self._services.store, view.session):
+            return
         try:
-            await check_market(self._services)
+            await wait_for_market(self._services, view, Phase.UPLOAD)
         except LocalProtocolError as error:
-            self._foreign = str(error)
-            self._services.log.warning("foreign_market", reason=self._foreign)
+            self._unproved[view.session] = str(error)
+            self._services.log.warning("market_not_trusted", session=view.session, reason=str(error))
 
-    def _keys(self, params: SessionParams) -> Key:
-        if self._foreign:
-            raise LocalProtocolError(self._foreign)
+    def _keys(self, session: int, params: SessionParams) -> Key:
+        if why := self._unproved.get(session):
+            raise LocalProtocolError(why)
         return self._services.keys(params)
 
     def _drawn(self, event: ChainEvent) -> bool:
@@ -121,5 +129,5 @@ class Prover:
         """
         services, session = self._services, view.session
         kept = shelf.shelf_of(services.data_dir, session)
-        keys = provers_keys(self._keys, services.store, session) if view.p.zk else services.keys
+        keys = provers_keys(partial(self._keys, session), services.store, session) if view.p.zk else services.keys
         return machines.prover(view.p, services.context(session), services.identity(), seed, kept, keys)

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from protocols.zk.key import Key
 
 
+def decided(store: Store, session: int) -> bytes | None:
+    """PLAYS or ABSTAINS, None where we are not drawn yet. May raise StoreError."""
+    return store.recorded(session, f"prover/{KEY}")
+
+
 def provers_keys(keys: Keys, store: Store, session: int) -> Keys:
     """The keys of a prover of this session. Whether it plays or abstains is decided when it is drawn, and stays so: a
     string that comes later is not used, and without one that was there the machine stops. May raise StoreError.
     """
-    said = store.recorded(session, f"prover/{KEY}")
+    said = decided(store, session)
     if said is None:
         return keys
 
@@ -32,8 +37,8 @@ def provers_keys(keys: Keys, store: Store, session: int) -> Keys:
         except LocalProtocolError as error:
             raise SafetyError(
                 f"session {session}: this prover began it with a key that it cannot make any more: {error}",
-                "put back the reference string that [proofs] string named then, and start the node again; until then "
-                "it says nothing in this session",
+                "mend that (if the reference string is another one or gone, put back what [proofs] string named then), "
+                "and start the node again; until then it says nothing in this session",
             ) from error
 
     return abstaining if said == ABSTAINS else playing

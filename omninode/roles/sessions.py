@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +12,7 @@ from omninode.errors import SafetyError, StoreError, cause_of
 from omninode.net.errors import PeerRefused
 from omninode.roles.chainlog import ChainLog
 from omninode.roles.delivery import SESSION_PROTOCOL
+from omninode.roles.directory import takes_part
 from omninode.roles.driver import SessionDriver
 from omninode.roles.transact import transact
 from protocols.errors import RemoteProtocolError
@@ -53,6 +55,7 @@ class Sessions:
         self.drivers: dict[int, SessionDriver] = {}
         self.block = 0
         self._asked: set[tuple[int, str]] = set()
+        self._joining: Counter[int] = Counter()  # roles that still look at the session
         self._unfinished = {s for s, _, state in services.store.sessions() if not (state and state.get("done"))}
         self._nursery: trio.Nursery
 
@@ -71,8 +74,14 @@ class Sessions:
                 await self._save_position(batch.block)
 
     def _most_bytes(self, peer_key: bytes) -> int:
-        """How large a message of this peer may be: strangers have nothing large to say."""
+        """How large a message of this peer may be: strangers have nothing large to say.
+
+        Of a session whose driver is not ready yet the chain knows the numbers: the message is read and answered with
+        "not-ready", where its size would be a fault and the message lost.
+        """
         sizes = [driver.most_bytes(peer_key) for driver in self.drivers.values()]
+        views = [self.chain.views[s] for s in {*self.drivers, *self._joining} if s in self.chain.views]
+        sizes += [codec.limits_for(v.p).largest for v in views if v.params is not None and takes_part(v, peer_key)]
         return max(sizes, default=0) or STRANGERS_MESSAGE
 
     def _start_block(self) -> int:
@@ -119,11 +128,14 @@ class Sessions:
 
     async def _join(self, role: Role, session: int) -> None:
         """A defect at the start of one session ends neither the others nor this node."""
+        self._joining[session] += 1
         try:
             driver = await role.join(self.chain.views[session])
         except Exception as error:
             self._failed(self._services.log.bind(session=session, role=role.name), session, error)
             return
+        finally:
+            self._joining -= Counter([session])
         if driver is None or session in self.drivers:
             return
         for block, events in self.chain.history(session):

@@ -12,20 +12,25 @@ import trio
 from omninode.roles.machine import Machine
 from omninode.roles.outcome import bits
 from omninode.roles.owner_model import MODEL_KEY
-from omninode.roles.prover_keys import provers_keys
+from omninode.roles.prover_keys import decided, provers_keys
+from omninode.roles.session_keys import key_of
 from omninode.roles.verify_entry import BadEntry
 from omninode.roles.verify_feed import genuine
 from omninode.roles.verify_public import Findings, Public
 from omninode.roles.verify_transcript import Replay, Source
 from omninode.store.shelf import FOLDER, DiskShelf
+from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
 from protocols.sessions.owner import OwnerMachine
 from protocols.sessions.params import REFERENCE, Bitmap, Mode
+from protocols.sessions.zk_abstain import ABSTAINS
 
 if TYPE_CHECKING:
     from omninode.roles.services import Services
     from omninode.store.transcript import Transcript
     from protocols.sessions.view import SessionView
+    from protocols.sessions.zk_keys import Keys
+    from protocols.zk.key import Key
 
 JOURNAL = "own journal"
 
@@ -53,13 +58,18 @@ async def check_own(found: Findings, services: Services, public: Public) -> dict
         if role != "data_owner":
             found.add(JOURNAL, False, "the inputs of this session are not kept any more")
         return None
+    try:
+        key = await _key(services, view, role)
+    except LocalProtocolError as error:
+        found.skip(JOURNAL, f"not replayed: the session's reference string is not configured ({error})")
+        return None
     states = await trio.to_thread.run_sync(services.store.sessions)
     state = next((state for session, of, state in states if (session, of) == (view.session, role)), None)
     events = await services.market.session_events(view.session)
     shelf = DiskShelf(services.data_dir / FOLDER / f"verify-{view.session}-{os.urandom(4).hex()}")
     source = Source(
         services.context(view.session), transcript, partial(services.store.payload, view.session, role),
-        lambda: _machine(services, view, role, transcript, shelf), events, services.wallet.address,
+        lambda: _machine(services, view, role, transcript, shelf, key), events, services.wallet.address,
         state is not None, genuine,
     )  # fmt: skip
     try:
@@ -68,23 +78,32 @@ async def check_own(found: Findings, services: Services, public: Public) -> dict
         await trio.to_thread.run_sync(shelf.close)
 
 
+async def _key(services: Services, view: SessionView, role: str) -> Key | None:
+    """What the replay needs of certificate zk, None for nothing. LocalProtocolError where this node has it no more."""
+    abstained = role == "prover" and decided(services.store, view.session) == ABSTAINS
+    return await key_of(services, view.p) if view.p.zk and not abstained else None
+
+
 async def _applied(services: Services, view: SessionView) -> bool:
     """Whether this session's sum is in the weights of our model."""
     saved = await trio.to_thread.run_sync(services.store.meta_get, MODEL_KEY)
     return saved is not None and any(session == view.session for session, _ in json.loads(saved)["applied"])
 
 
-def _machine(services: Services, view: SessionView, role: str, transcript: Transcript, shelf: DiskShelf) -> Machine:
+def _machine(
+    services: Services, view: SessionView, role: str, transcript: Transcript, shelf: DiskShelf, key: Key | None
+) -> Machine:
     """As the role makes it, with a shelf of its own: that of a session that still runs is not ours to empty."""
     context, identity, seed = services.context(view.session), services.identity(), transcript.seed
+    keys: Keys = services.keys if key is None else lambda _: key
     assert seed is not None
     if role == "prover":
         shelf.close()
-        keys = provers_keys(services.keys, services.store, view.session) if view.p.zk else services.keys
-        return machines.prover(view.p, context, identity, seed, shelf, keys)
+        kept = provers_keys(keys, services.store, view.session) if view.p.zk else keys
+        return machines.prover(view.p, context, identity, seed, shelf, kept)
     if role == "model_owner":
-        return machines.owner(view.p, context, identity, seed, services.keys)
-    return machines.data_owner(view.p, context, identity, seed, peer_key=services.net.peer_key, keys=services.keys)
+        return machines.owner(view.p, context, identity, seed, keys)
+    return machines.data_owner(view.p, context, identity, seed, peer_key=services.net.peer_key, keys=keys)
 
 
 def replayed(
@@ -125,13 +144,17 @@ def _check_outcome(found: Findings, replay: Replay, status: dict[str, Any], stat
     """What the machine says in the end against what it said then; the entry of a new lie is named."""
     if state is None:
         return
-    changed = [key for key in status if key in state and status[key] != state[key]]
+    words = {"abstains"}  # why, for people: after a restart others are found for it
+    changed = [key for key in status if key in state and status[key] != state[key] and key not in words]
     lies = _new_lies(replay, state) if "faulty" in changed else []
     differs = "; ".join(f"{key} is {status[key]}, was {state[key]}" for key in changed)
     found.add("own journal leads to what this node noted", not changed, str(lies[0]) if lies else differs)
 
 
 def _check_prover(found: Findings, public: Public, status: dict[str, Any]) -> None:
+    if why := status.get("abstains"):
+        found.add("this prover abstained", True, why)
+        return
     proved = public.view.proved
     if public.batch is not None or proved is not None:
         decided = proved.values_hash if proved is not None else (public.batch or {})["digest"]

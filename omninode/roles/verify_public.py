@@ -33,6 +33,10 @@ class Findings:
         self.checks.append({"name": name, "ok": ok, "detail": detail})
         return ok
 
+    def skip(self, name: str, why: str) -> None:
+        """Note a check that could not be made here: its ``ok`` is None, neither good nor bad."""
+        self.checks.append({"name": name, "ok": None, "detail": why})
+
 
 @dataclass(frozen=True)
 class Public:

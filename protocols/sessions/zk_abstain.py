@@ -47,8 +47,8 @@ class Abstention:
         return [*self.clock.entered(), *voted]
 
     def receive(self, message: Message) -> list[Effect]:
-        """RemoteProtocolError, which is nobody's fault."""
-        raise RemoteProtocolError("not-ready", message.sender.hex(), "this prover has not the key of the session")
+        """RemoteProtocolError, which is nobody's fault: there is no use in saying it again, and uploads are large."""
+        raise RemoteProtocolError("session-over", message.sender.hex(), "this prover has not the key of the session")
 
     def tick(self, block: int) -> list[Effect]:
         """The chain has reached ``block``. Changes nothing when it returns nothing."""

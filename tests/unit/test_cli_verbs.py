@@ -282,6 +282,14 @@ def test_verify_prints_a_line_per_update_of_a_verified_session(run: Run, monkeyp
     assert lines[4].split() == ["255", OWNER, "yes", "no", "-", "-", "-", "-", "-", "proof", "failed"]
 
 
+def test_what_could_not_be_checked_is_neither_good_nor_wrong(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(run)
+    answer = {"checks": [{"name": "sets", "ok": True}, {"name": "own journal", "ok": None, "detail": "not replayed"}]}
+    monkeypatch.setattr(control, "call", lambda *_, **__: answer)
+    code, out, _ = run("session", "verify", "3")
+    assert (code, out.splitlines()) == (0, ["ok    sets", "-     own journal: not replayed"])
+
+
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 import structlog
 import trio
+import trio.testing
 
 from omninode.errors import SafetyError, StoreError
 from omninode.net.errors import PeerRefused, PeerUnreachable
 from omninode.observe.events import EventLog
 from omninode.roles.driver import SessionDriver
+from omninode.roles.sessions import STRANGERS_MESSAGE, Sessions
 from omninode.store.db import Store
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
@@ -304,3 +307,175 @@ async def test_only_participants_may_say_much(tmp_path: Path) -> None:
         assert driver.most_bytes(b"\xcc" * 32) == 0
 
     await drive(services(tmp_path, FakeNet()), test)
+
+
+# ------------------------------------------------------------------------------------------------- before it is ready
+
+
+async def refused(driver: SessionDriver, data: bytes, rule: str) -> None:
+    """At once, and as nobody's fault."""
+    with trio.fail_after(1), pytest.raises(PeerRefused, match=rule):
+        await driver.on_message(b"\xb2" * 32, data)
+
+
+async def test_nobody_waits_for_a_machine_that_is_not_there_yet(tmp_path: Path) -> None:
+    """A key is made for minutes, perhaps; the few requests that a peer may have under way are those of all sessions."""
+    made, gate = services(tmp_path, FakeNet()), trio.Event()
+
+    async def before(_: object) -> None:
+        await gate.wait()
+
+    driver = SessionDriver("prover", CONTEXT, made, EchoMachine, before=before)
+    await refused(driver, complaint(1), "not-ready")
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            driver.push_block(4, EVENTS)
+            await trio.sleep(0.02)
+            await refused(driver, complaint(1), "not-ready")
+            gate.set()
+            await settle(lambda: hasattr(driver, "machine") and bool(driver.machine.view.members))
+            assert await driver.on_message(b"\xb2" * 32, complaint(1))
+            nursery.cancel_scope.cancel()
+    await refused(driver, complaint(2), "not-ready")
+
+
+async def test_nobody_waits_for_a_session_that_stopped_for_good(tmp_path: Path) -> None:
+    def make(seed: bytes) -> Any:
+        raise SafetyError("no key")
+
+    driver = SessionDriver("prover", CONTEXT, services(tmp_path, FakeNet()), make)
+    with pytest.RaisesGroup(SafetyError, flatten_subgroups=True):
+        await driver.run()
+    await refused(driver, complaint(1), "not-ready")
+
+
+async def test_a_message_does_not_reach_a_machine_that_is_being_rebuilt(tmp_path: Path) -> None:
+    """It was let in before the reorganisation, and decoded meanwhile."""
+    made = services(tmp_path, FakeNet())
+
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: bool(driver.machine.view.members))
+
+        async def slow(data: bytes) -> Message:
+            driver._ready = trio.Event()
+            return codec.decode(data, CONTEXT, codec.limits_for(PARAMS))
+
+        driver._decode = slow  # type: ignore[method-assign]
+        await refused(driver, complaint(1), "not-ready")
+        assert driver.machine.status() == {"fed": 0}
+
+    await drive(made, test)
+
+
+async def test_who_abstains_ends_the_sending_and_blames_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def abstain(self: EchoMachine, message: Message) -> list[fx.Effect]:
+        raise RemoteProtocolError("session-over", message.sender.hex())
+
+    async def test(driver: SessionDriver) -> None:
+        driver.push_block(4, EVENTS)
+        await settle(lambda: bool(driver.machine.view.members))
+        monkeypatch.setattr(EchoMachine, "receive", abstain)
+        await refused(driver, complaint(1), "session-over")
+
+    await drive(services(tmp_path, FakeNet()), test)
+
+
+# -------------------------------------------------------------------------------------------------------- slow machines
+
+
+class SlowTicks(EchoMachine):
+    """Every tick does something. ticks: those it saw."""
+
+    def __init__(self, seed: bytes) -> None:
+        super().__init__(seed)
+        self.ticks: list[int] = []
+
+    def tick(self, block: int) -> list[fx.Effect]:
+        self.ticks.append(block)
+        return [fx.Note("tick", (("block", block),))]
+
+
+async def test_ticks_of_blocks_that_are_not_the_newest_are_skipped(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+    driver = SessionDriver("data_owner", CONTEXT, made, SlowTicks)
+    for block in range(4, 40):
+        driver.push_block(block, EVENTS if block == 4 else [])
+    driver.push_block(40, [ev.PhaseChanged(7, 40, Phase.DRAW, 50)])
+    driver.push_block(41, [])
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            await settle(lambda: hasattr(driver, "machine") and bool(driver.machine.ticks))  # type: ignore[attr-defined]
+            driver.push_block(42, [])
+            await settle(lambda: driver.machine.ticks == [41, 42])  # type: ignore[attr-defined]
+            await settle(lambda: len(made.store.inputs(7, "data_owner")) == 5)
+            nursery.cancel_scope.cancel()
+    inputs = made.store.inputs(7, "data_owner")
+    assert [int.from_bytes(data, "big") for _, kind, data in inputs if kind == "tick"] == [41, 42]
+    assert driver.machine.view.phase == Phase.DRAW
+
+
+async def test_what_was_skipped_is_not_missed_by_a_replay(tmp_path: Path) -> None:
+    made = services(tmp_path, FakeNet())
+    for _ in range(2):
+        driver = SessionDriver("data_owner", CONTEXT, made, SlowTicks)
+        for block in range(4, 9):
+            driver.push_block(block, EVENTS if block == 4 else [])
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(driver.run)
+                await settle(lambda d=driver: hasattr(d, "machine") and not d._inbox)  # type: ignore[misc]
+                assert set(driver.machine.ticks) == {8}  # type: ignore[attr-defined]
+                nursery.cancel_scope.cancel()
+
+
+# ------------------------------------------------------------------------------------------------------- large messages
+
+
+@pytest.mark.parametrize("joining", [False, True])
+async def test_what_is_large_is_not_refused_for_its_size_before_we_are_ready(tmp_path: Path, joining: bool) -> None:
+    """The driver replays, or its role still looks at the session: an upload is told "not-ready", and comes again."""
+    sessions = Sessions(services(tmp_path, FakeNet()), [])
+    sessions.chain.fold(4, [ev.SessionCreated(7, 3, LARGE), *EVENTS[1:]])
+    assert sessions._most_bytes(b"\xb2" * 32) == STRANGERS_MESSAGE  # no part of ours
+    if joining:
+        role, gate = Waiting(), trio.Event()
+        role.gate = gate
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sessions._join, role, 7)
+            await trio.testing.wait_all_tasks_blocked()
+            large(sessions)
+            gate.set()
+        assert sessions._most_bytes(b"\xb2" * 32) == STRANGERS_MESSAGE  # it does not want it
+    else:
+        sessions.drivers[7] = SessionDriver("prover", CONTEXT, sessions._services, EchoMachine)
+        large(sessions)
+
+
+def large(sessions: Sessions) -> None:
+    most = codec.limits_for(LARGE).largest
+    assert most > STRANGERS_MESSAGE
+    assert [sessions._most_bytes(key) for key in (b"\xb2" * 32, PARAMS.owner_peer)] == [most, most]
+    assert sessions._most_bytes(b"\xcc" * 32) == STRANGERS_MESSAGE
+
+
+LARGE = replace(PARAMS, dimension=100_000)
+
+
+class Waiting:
+    """A role that looks at a session until ``gate`` opens, and does not want it."""
+
+    name = "prover"
+    gate: trio.Event
+
+    def wants(self, view: SessionView) -> bool:
+        return True
+
+    async def run(self) -> None:
+        await trio.sleep_forever()
+
+    async def join(self, view: SessionView) -> SessionDriver | None:
+        await self.gate.wait()
+        return None

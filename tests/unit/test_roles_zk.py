@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omninode.chain.errors import ForeignCode
+from omninode.chain.errors import ChainError, DeadlineExceeded, ForeignCode, RpcError
 from omninode.chain.transaction import Receipt
 from omninode.chain.verifiers import key_terms
 from omninode.errors import RefusedError, SafetyError, UsageError
@@ -21,7 +21,7 @@ from protocols.errors import LocalProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
 from protocols.sessions.owner import Output
-from protocols.sessions.params import Mode, Payout, Rule, SessionParams
+from protocols.sessions.params import Mode, Payout, Phase, Rule, SessionParams
 from protocols.sessions.view import SessionView
 from protocols.sessions.zk_owner import ZkOwnerMachine
 from protocols.sessions.zk_prover import ZkProverMachine
@@ -160,7 +160,8 @@ def test_a_prover_that_lost_its_string_stops(judge: Any) -> None:
     judge.keys = NoKeys()
     with pytest.raises(SafetyError, match="cannot make any more") as stopped:
         drawn(judge, view_of(owner=b"x" * 20))
-    assert "[proofs] string" in str(stopped.value) and "start the node again" in stopped.value.cure
+    assert "need a reference string" in str(stopped.value) and "[proofs] string" in stopped.value.cure
+    assert "start the node again" in stopped.value.cure
     judge.keys = keys
     assert "abstains" not in drawn(judge, view_of(owner=b"x" * 20)).status()
 
@@ -193,6 +194,84 @@ async def test_on_a_market_with_foreign_verifiers_nobody_relies_on_proofs(node: 
     machine: Any = driver._make(bytes(32))
     with pytest.raises(LocalProtocolError, match="not that of this version"):
         machine._pieces.keys(view_of().p)
+
+
+class Unsteady(Factory):
+    """Answers after some refusals: a limit of requests, a node that is down."""
+
+    def __init__(self, *errors: ChainError, foreign: bool = False) -> None:
+        super().__init__()
+        self.errors, self.foreign = list(errors), foreign
+
+    async def check(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        await super().check()
+
+
+LIMIT = RpcError("eth_call", -32005, "rate limit exceeded")
+DOWN = DeadlineExceeded("comparing the factory of verifiers", 20.0)
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+async def test_an_error_of_the_chain_says_nothing_about_its_market(
+    node: Any, autojump_clock: Any, foreign: bool
+) -> None:
+    node.market.verifiers = Unsteady(LIMIT, DOWN, foreign=foreign)
+    member, view = prover.Prover(node), view_of(owner=b"x" * 20)
+    assert await member.join(view) is not None
+    assert node.market.verifiers.errors == []
+    assert bool(member._unproved) == foreign
+    node.market.verifiers = Unsteady(LIMIT, DOWN, foreign=foreign)
+    role: Any = data_owner.DataOwner(node)
+
+    async def task(view: SessionView) -> None:
+        return None
+
+    role._task, view.phase = task, Phase.REGISTER
+    assert (await role.join(view) is None) == foreign
+    assert ("not that of this version" in role.refusals.get(4, "")) == foreign
+
+
+async def test_a_market_that_was_foreign_is_looked_at_again(node: Any) -> None:
+    node.market.verifiers.foreign = True
+    member, view = prover.Prover(node), view_of(owner=b"x" * 20)
+    await member.join(view)
+    with pytest.raises(LocalProtocolError, match="not that of this version"):
+        member._keys(4, view.p)
+    node.market.verifiers.foreign = False
+    await member.join(view)
+    assert member._keys(4, view.p) == proofs.key_of(view.p)
+
+
+async def test_a_chain_that_never_says_costs_no_stake(node: Any) -> None:
+    """When votes are due there is no time left to ask: zeros, and the log says why."""
+    node.market.verifiers = Unsteady(LIMIT)
+    member, view = prover.Prover(node), view_of(owner=b"x" * 20)
+    view.phase = Phase.DELIVERED
+    await member.join(view)
+    with pytest.raises(LocalProtocolError, match="rate limit exceeded"):
+        member._keys(4, view.p)
+    node.market.verifiers = Unsteady(LIMIT)
+    role = data_owner.DataOwner(node)
+    assert await role.join(view) is None
+    assert "rate limit exceeded" in role.refusals[4]
+
+
+async def test_what_is_decided_asks_no_chain(judge: Any) -> None:
+    """A prover that plays goes on after a restart, whatever the RPC says then."""
+    drawn(judge, view_of(owner=b"x" * 20))
+    judge.market.verifiers = Unsteady(LIMIT)
+    member = prover.Prover(judge)
+    await member.join(view_of(owner=b"x" * 20))
+    assert len(judge.market.verifiers.errors) == 1 and member._unproved == {}
+
+
+async def test_an_owner_reads_what_the_chain_said(node: Any) -> None:
+    """Nothing is said about the market, which may be good."""
+    node.market.verifiers = Unsteady(LIMIT)
+    with pytest.raises(RpcError, match="rate limit"):
+        await certify(node, view_of().p)
 
 
 # ------------------------------------------------------------------------------------------------------------ creation

@@ -158,6 +158,17 @@ async def test_where_there_is_no_key_the_machine_says_so(node: Any) -> None:  # 
     await Beforehand(node, view_of())([])
 
 
+@pytest.mark.parametrize("changes", [{"bound": 1 << 30}, {"dimension": 1 << 24}, {"settle_blocks": 1}], ids=str)
+async def test_nothing_is_made_for_numbers_that_no_session_may_have(node: Any, changes: dict[str, int]) -> None:  # noqa: F811
+    """Anybody can write them into a market, and some make keys without end."""
+    node.keys, view = Counted(), view_of(owner=STRANGER)
+    view.params = replace(view.p, **changes)  # type: ignore[arg-type]
+    await Beforehand(node, view)([])
+    with pytest.raises(LocalProtocolError, match=next(iter(changes))):
+        await key_of(node, view.p)
+    assert node.keys.asked == 0
+
+
 # ------------------------------------------------------------------------------------------------------- warnings
 
 

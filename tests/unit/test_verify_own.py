@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trio
 
 from omninode.errors import StoreError
 from omninode.roles import verify_own, verify_scores
@@ -73,6 +74,7 @@ class Part:
             store=store, wallet=SimpleNamespace(address=self.node.address), data_dir=self.folder,
             market=SimpleNamespace(session_events=events), context=lambda session: self.session.context,
             identity=lambda: identity_of(self.node), net=SimpleNamespace(peer_key=self.peer), keys=self.keys,
+            key_making=trio.CapacityLimiter(1),
         )  # fmt: skip
         try:
             return found, await verify_own.check_own(found, services, public or self.asked(self.session))

@@ -99,7 +99,7 @@ def test_the_key_of_another_string(early: Session) -> None:
 
     machine, _ = drawn_machine(early.params, other, early)
     assert machine.status()["abstains"] == "another string"
-    with pytest.raises(RemoteProtocolError, match="not-ready"):
+    with pytest.raises(RemoteProtocolError, match="session-over"):
         machine.receive(OutputRequest(early.owner.address))
 
 

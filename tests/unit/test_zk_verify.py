@@ -18,6 +18,7 @@ from omninode.store.shelf import FOLDER
 from protocols.bn254 import fr, g1
 from protocols.sessions.params import Payout, Rule
 from protocols.sessions.view import SessionView
+from protocols.sessions.zk_keys import no_keys
 from protocols.wire.messages import Message, Opening, OutputShare
 from tests.simulation import proofs, zk_attacks
 from tests.simulation.attacks import rewrite
@@ -28,6 +29,7 @@ from tests.simulation.zk_market import ZkMarket
 from tests.unit import test_verify_own
 from tests.unit.test_verify_own import DIGEST, JOURNAL, NOTED, detail, results
 from tests.unit.test_verify_transcript import messages, rewritten
+from tests.unit.test_zk_abstain import Without
 
 GRAM: dict[str, Any] = {"rule": Rule.MULTI_KRUM}
 SCORE: dict[str, Any] = {"rule": Rule.TRUST, "payout": Payout.CONTRIBUTION}
@@ -216,6 +218,31 @@ async def test_a_committee_member_checks_everything(prover: Part, played: Sessio
     assert own == json.loads(json.dumps(prover.node.machine.status()))
     assert detail(found, CORRECTED).startswith(f"0x{played.provers[0].address.hex()}")
     assert not list((prover.folder / FOLDER).glob("*"))  # nothing of the replay stays
+
+
+@pytest.mark.parametrize("role", ["prover", "model_owner", "data_owner"])
+async def test_without_the_string_nothing_is_replayed(tmp_path: Path, played: Session, role: str) -> None:
+    """The node has another one by now, or none: the session is none the worse for it."""
+    node = {"prover": played.committee()[1], "model_owner": played.owner, "data_owner": played.registered()[0]}[role]
+    part = Part(tmp_path, played, node, role)
+    part.keys = no_keys
+    found, own = await part.check()
+    assert own is None
+    assert [check["ok"] for check in found.checks] == [None]
+    said = detail(found, JOURNAL)
+    assert said.startswith("not replayed: the session's reference string is not configured")
+    assert "start the node again" not in said
+
+
+@pytest.mark.parametrize("keys", [no_keys, proofs.key_of], ids=["without", "with a string by now"])
+async def test_a_prover_that_abstained(tmp_path: Path, keys: Any) -> None:
+    session = Without({2}, groups=4, min_accepted=3).run()
+    part = Part(tmp_path, session, session.provers[2], "prover")
+    part.keys = keys
+    found, own = await part.check()
+    assert all(results(found).values()), found.checks
+    assert "this prover abstained" in results(found) and DIGEST not in results(found)
+    assert own is not None and own["abstains"]
 
 
 async def test_other_values_on_the_chain(prover: Part, played: Session) -> None:
