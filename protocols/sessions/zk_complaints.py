@@ -18,8 +18,9 @@ hold a committed piece; what honest ones say when the phase begins arrives befor
   honest provers only. They vote against that data owner; if n - t others, liars too, vote for it, it is in U, and what
   was just said holds. Who voted against it has a good piece as well, and opens and helps with it.
 - Where so much is bad that finding it takes several blocks, the rest is published when it is found, for some too late.
-  Who has not checked a piece votes against it. Votes of n - t leave out t holders at most: t + 1 honest ones have
-  shares that fit, as many as it takes to rebuild the others'.
+  With more than 2^17 rows time may not suffice, and good ones are left out beside many bad ones. Who has not checked a
+  piece votes against it. Votes of n - t leave out t holders at most: t + 1 honest ones have shares that fit, as many
+  as it takes to rebuild the others'.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ from protocols.wire.messages import PieceComplaint, ShareOpening
 from protocols.zk.share_check import Search, check_sum
 
 LABEL = "complaint"
-AT_ONCE = 4
-"""Multi-scalar multiplications of the size of an update in one step: where many pieces are bad, finding them must not
-keep us from what others say, nor from our vote.
+WORK, LEAST = 1 << 21, 4
+"""Rows that one step commits to, some 8 s, and the fewest multi-scalar multiplications: where many pieces are bad,
+finding them must not keep us from what others say, nor from our vote. K pieces take K multiplications at most, so that
+up to 2^17 rows five steps judge 64 of them, however many are bad: a phase of eight blocks.
 """
 
 
@@ -141,7 +143,7 @@ class Complaints:
         """What does not fit is published in this step: what others say of it may have been said to us alone."""
         desk, search, known = self.desk, self._search, self.bad or set()
         assert search is not None
-        search.advance(AT_ONCE)
+        search.advance(max(LEAST, WORK // self.pieces.key.params.size))
         self._good = {self._held[i] for i in search.good}
         self.bad = {self._held[i] for i in search.bad}
         effects = self._speak() if search.done else []

@@ -22,9 +22,9 @@ from protocols.zk.statement import Seen
 
 PATIENCE = 3
 """Blocks of phase DELIVERED after which a prover has nothing better to do than to judge a record, each time."""
-AT_ONCE = 8
-"""Pairings in one step, a third of a second each. What is good takes one in all, each bad record among n log2(n): they
-must not keep good ones out by taking the time that is there to judge.
+AT_ONCE = 16
+"""Pairings in one step, a third of a second each. What is good takes one in all, 64 records take 80 at most, however
+many are bad: five steps, a phase of eight blocks. Bad ones must not keep good ones out by taking the time to judge.
 """
 
 

@@ -164,7 +164,7 @@ def check_many(
 
 
 class Search:
-    """``check_many`` in steps: of many bad records each costs several pairings.
+    """``check_many`` in steps: of many bad records each costs several pairings, and 64 of them not more than 80 in all.
 
     verdicts: those that are known, by index; at first what is refused without a pairing.
     """
@@ -186,6 +186,8 @@ class Search:
                 continue
             weight = int.from_bytes(hashlib.shake_256(seed + index.to_bytes(8, "big")).digest(16), "big")
             self._sums[index] = terms(key, record, at, weight)
+        self._many = max(2, len(self._sums) // 16)
+        self._found = 0
         # groups to look at, the next one last, and whether one of each is known to be bad
         self._groups = [(sorted(self._sums), False)] if self._sums else []
 
@@ -200,6 +202,9 @@ class Search:
             group, wrong = self._groups.pop()
             if wrong and len(group) == 1:
                 self._decide(group, refused=True)
+                continue
+            if len(group) > 1 and self._found >= self._many:  # halves would cost up to twice as much
+                self._groups += [([index], False) for index in reversed(group)]
                 continue
             if most is not None and (most := most - 1) < 0:
                 self._groups.append((group, wrong))
@@ -218,6 +223,7 @@ class Search:
             self._groups.append((part, True))
 
     def _decide(self, indices: list[int], *, refused: bool) -> None:
+        self._found += refused
         for index in indices:
             self.verdicts[index] = Refused(Check.PAIRING, index) if refused else None
             del self._sums[index]

@@ -91,11 +91,15 @@ def test_what_is_not_judged_at_the_cut_is_voted_against(monkeypatch: pytest.Monk
     assert counted.most == 1 and counted.at_cut == 0
 
 
-@pytest.mark.parametrize("at_once", [1, 4])
-def test_many_bad_pieces_are_found_step_by_step(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zk_complaints, "AT_ONCE", at_once)
-    session = proved(82, groups=8, settle_blocks=90, **TRUST).run_until(Phase.REGISTER)
-    cheats = session.owners[2:6]
+@pytest.mark.parametrize(("at_once", "settle_blocks", "bad"), [(1, 90, range(2, 6)), (2, 16, range(5))])
+def test_many_bad_pieces_are_found_step_by_step(
+    at_once: int, settle_blocks: int, bad: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A phase of eight blocks has five steps, two pieces in each are nine and more, whatever is bad."""
+    monkeypatch.setattr(zk_complaints, "WORK", 0)
+    monkeypatch.setattr(zk_complaints, "LEAST", at_once)
+    session = proved(82, groups=8, settle_blocks=settle_blocks, **TRUST).run_until(Phase.REGISTER)
+    cheats = [session.owners[k] for k in bad]
     for node in cheats:
         attacks.forge(monkeypatch, node, attacks.bad_shares(4))
     counted = Counted(monkeypatch, session, share_check.Search, "_excess")
@@ -108,8 +112,9 @@ def test_many_bad_pieces_are_found_step_by_step(at_once: int, monkeypatch: pytes
 
 def test_pieces_that_nobody_can_check_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """One prover is kept busy: it votes in time against what it has not checked, and its shares are rebuilt."""
-    monkeypatch.setattr(zk_complaints, "AT_ONCE", 1)
-    session = proved(83, groups=8, **TRUST).run_until(Phase.REGISTER)
+    monkeypatch.setattr(zk_complaints, "WORK", 0)
+    monkeypatch.setattr(zk_complaints, "LEAST", 1)
+    session = proved(83, groups=8, settle_blocks=16, **TRUST).run_until(Phase.REGISTER)
     for node in session.owners[:4]:
         attacks.forge(monkeypatch, node, attacks.bad_shares(4))
     session.run(most=150)
@@ -119,6 +124,7 @@ def test_pieces_that_nobody_can_check_in_time(monkeypatch: pytest.MonkeyPatch) -
 
 def test_nothing_is_judged_in_the_block_of_the_vote(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upload is waited for until the cut of phase DELIVERED: then the bitmap goes out first."""
+    monkeypatch.setattr(zk_records, "AT_ONCE", 2)
     session = proved(84, groups=8, **TRUST).run_until(Phase.REGISTER)
     for node in session.owners[:4]:
         attacks.forge(monkeypatch, node, forged)

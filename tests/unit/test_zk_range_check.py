@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from protocols.bn254 import fr, g1
 from protocols.bn254.field import Q, R
 from protocols.bn254.g1 import GENERATOR, INFINITY
 from protocols.bn254.pairing import opposite
+from protocols.sessions.zk_records import AT_ONCE
 from protocols.zk import range_check
 from protocols.zk.errors import Check, Refused
 from protocols.zk.key import Key, session_hash
@@ -324,6 +327,25 @@ def test_bad_records_are_found_step_by_step(bad: set[int], most: int, monkeypatc
         assert all((search.verdicts[k] is not None) == (k in bad) for k in search.verdicts if k != 6)
     assert sorted(search.verdicts) == list(range(7))
     assert len(asked) <= (1 if not bad else 5 if len(bad) == 1 else 11)
+
+
+@settings(max_examples=40, deadline=None)
+@given(bad=st.one_of(st.sets(st.integers(0, 63)), st.integers(0, 64).map(lambda k: set(range(64 - k, 64)))))
+def test_a_short_phase_judges_all_records(bad: set[int]) -> None:
+    """Eight blocks have five steps. 64 records, however many are bad; which, only ``_paired`` knows here."""
+
+    class Told(Search):
+        def _paired(self, indices: list[int]) -> bool:
+            return not bad & set(indices)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, answer in (("check_identity", None), ("check_points", None), ("terms", ([], []))):
+            patch.setattr(range_check, name, lambda *_, answer=answer: answer)
+        search = Told(key_of(False), bytes(32), [good()] * 64, bytes(32))
+    for _ in range(5):
+        search.advance(AT_ONCE)
+    assert search.done and {k for k, verdict in search.verdicts.items() if verdict is not None} == bad
+    assert sorted(search.verdicts) == list(range(64))
 
 
 def test_errors_of_two_records_that_cancel_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:

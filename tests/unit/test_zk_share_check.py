@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from protocols.bn254 import fr, g1
 from protocols.bn254.fr import Vector
-from protocols.zk import pieces, sharing
+from protocols.sessions.zk_complaints import LEAST, WORK
+from protocols.zk import pieces, share_check, sharing
 from protocols.zk.key import Key
 from protocols.zk.share_check import Search, Verdict, check_shares, check_sum, judge, sum_commitment
 from protocols.zk.sharing import Dealing, Sharing
@@ -119,9 +121,41 @@ def test_bad_shares_are_found_step_by_step(bad: set[int], most: int) -> None:
         steps += 1
         assert search.bad <= bad and not search.good & bad and known <= len(search.bad) + len(search.good)
         assert sum(shelf.reads) - reads <= 7 * most
-    assert search.bad == bad and len(search.good) == 7 - len(bad) and steps <= 1 + 7 // most + 1
+    assert search.bad == bad and len(search.good) == 7 - len(bad) and steps <= -(-7 // most)
     search.advance(most)
     assert Search(small_key(), 2, shelf, [], bytes(32)).done
+
+
+def searched(bad: set[int], steps: int, most: int) -> Search:
+    """Among 64 shares, with the set of the bad ones of a range instead of a point; not more than 64 multiplications."""
+
+    class Counting(Search):
+        spent = 0
+
+        def _excess(self, start: int, stop: int) -> g1.Points:
+            self.spent += 1
+            return np.array([sum(1 << k for k in bad if start <= k < stop)], dtype=object)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(share_check, "g1", SimpleNamespace(add=np.add, neg=np.negative))
+        search = Counting(small_key(), 2, lambda _: fr.zeros(0), [honest_owner(0).dealing] * 64, bytes(32))
+        for _ in range(steps):
+            search.advance(most)
+    assert search.bad <= bad and not search.good & bad and search.spent <= min(64, steps * most)
+    return search
+
+
+@settings(max_examples=30, deadline=None)
+@given(bad=st.sets(st.integers(0, 63)))
+def test_a_short_phase_judges_all_shares(bad: set[int]) -> None:
+    """Eight blocks have five steps. 64 shares of 2^17 rows, however many are bad."""
+    assert searched(bad, 5, WORK >> 17).done
+
+
+@pytest.mark.parametrize("bad", [{0, 16, 32, 48}, {0, 15, 30, 45}, {5}, {7, 40}])
+def test_the_largest_ranges_come_first(bad: set[int]) -> None:
+    """2^20 rows: too few steps for four bad shares, and at most one good one left out beside each."""
+    assert len(searched(bad, 5, LEAST).good) >= 64 - 2 * len(bad)
 
 
 def test_errors_that_cancel_in_the_sum_are_found(key: Key, owners: list[Owner], seed: bytes) -> None:
