@@ -21,6 +21,8 @@ from protocols.wire.messages import RebuildRequest, RebuildShare
 
 ANSWERS = 8
 """Times that one prover may ask for its share of one data owner: replies get lost, nodes start again."""
+KEPT = 1 << 28
+"""Bytes of answers on the shelf, at least one. What is dropped is computed again when it is asked for."""
 
 
 class Trust(Protocol):
@@ -97,7 +99,7 @@ class Rebuild:
     _rebuilt: set[int] = field(default_factory=set)
     _liars: set[int] = field(default_factory=set)  # points whose help was off, once
     _answered: Counter[tuple[int, int]] = field(default_factory=Counter)  # (point, index)
-    _given: dict[tuple[int, int], bytes] = field(default_factory=dict)  # its label, by (point, index)
+    _given: dict[tuple[int, int], bytes] = field(default_factory=dict)  # label of the answers kept, the oldest first
 
     def share(self, index: int) -> Vector | None:
         """Our share, all coordinates, of this data owner; None while we have none that is good. Read-only."""
@@ -129,20 +131,24 @@ class Rebuild:
             raise desk.refuse("not-ready", message, "no share or no seeds here")
         if self._answered[point, message.index] >= ANSWERS:
             raise desk.refuse("too-many", message, f"asked for data owner {message.index} {ANSWERS} times")
-        given = sum(count for (x, _), count in self._answered.items() if x == point)
-        if given >= len(desk.members(Bitmap.VALID)) + ANSWERS:
-            raise desk.refuse("too-many", message, f"asked for shares {given} times")
         self._answered[point, message.index] += 1
         return [Reply(RebuildShare(desk.identity.address, message.index, self._help(point, message.index, share)))]
 
     def _help(self, point: int, index: int, share: Vector) -> bytes:
-        """What is asked for again is not computed again: it takes seconds where models are large."""
-        desk, name = self.desk, f"answer-{index}-{point}"
+        """What is soon asked for again is not computed again: it takes seconds where models are large."""
+        desk = self.desk
         label = desk.label("rebuild", desk.view.uploader(index))
-        if self._given.get((point, index)) != label:
-            self.shelf.put(name, self.help.make(share, self.setup.seeds(), desk, point, label))
-            self._given[point, index] = label
-        return bytes(self.shelf.get(name))
+        if self._given.get((point, index)) == label:
+            return bytes(self.shelf.get(_answer(point, index)))
+        made = self.help.make(share, self.setup.seeds(), desk, point, label)
+        self._given.pop((point, index), None)
+        while self._given and (len(self._given) + 1) * len(made) > KEPT:
+            oldest = next(iter(self._given))
+            del self._given[oldest]
+            self.shelf.drop(_answer(*oldest))
+        self.shelf.put(_answer(point, index), made)
+        self._given[point, index] = label
+        return made
 
     def receive(self, message: RebuildShare) -> list[Effect]:
         """Help that we asked for; enough of it gives the share and shows who lied."""
@@ -193,3 +199,7 @@ class Rebuild:
 
     def _get(self, name: str) -> Vector:
         return get_vector(self.shelf, name).reshape(self.help.shape)
+
+
+def _answer(point: int, index: int) -> str:
+    return f"answer-{index}-{point}"

@@ -11,6 +11,7 @@ from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
 from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
+from protocols.sessions import prover_rebuild
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import Bitmap, Phase
 from protocols.sessions.prover_desk import Desk
@@ -91,10 +92,10 @@ class Doubting:
         return False
 
 
-def helper() -> Rebuild:
-    """The prover at point 1, with a piece of data owner 0 and all seeds."""
-    made, _ = desk(Phase.BATCH, 1)
-    held = {0: type("Piece", (), {"share": gl.vector([3, 4])})}
+def helper(members: int = 1) -> Rebuild:
+    """The prover at point 1, with a piece of each data owner and all seeds."""
+    made, _ = desk(Phase.BATCH, members)
+    held = {k: type("Piece", (), {"share": gl.vector([3, 4])}) for k in range(members)}
     uploads = type("Uploads", (), {"held": held, "pieces": type("Pieces", (), {"length": 2})})
     setup = SeedSetup(made)
     setup.start()
@@ -102,8 +103,8 @@ def helper() -> Rebuild:
     return Rebuild(made, cast(Any, uploads), cast(Any, Trusting()), cast(Any, Seeds(seeds)))
 
 
-def help_for(rebuild: Rebuild, point: int) -> Vector:
-    (reply,) = rebuild.request(msg.RebuildRequest(rebuild.desk.address(point), 0))
+def help_for(rebuild: Rebuild, point: int, index: int = 0) -> Vector:
+    (reply,) = rebuild.request(msg.RebuildRequest(rebuild.desk.address(point), index))
     assert isinstance(reply, fx.Reply) and isinstance(reply.message, msg.RebuildShare)
     return gl.from_bytes(reply.message.values)
 
@@ -133,11 +134,17 @@ def test_the_first_help_of_a_prover_counts() -> None:
     assert rebuilt is not None and rebuilt.tolist() == dealt[0].tolist()
 
 
-def test_help_is_given_a_few_times_to_each() -> None:
-    """Each answer costs a whole vector."""
-    rebuild = helper()
-    answers = [help_for(rebuild, 2).tolist() for _ in range(ANSWERS)]
-    assert all(answer == answers[0] for answer in answers)
+def test_help_is_given_a_few_times_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer costs a whole vector. The newest are kept, in so many bytes, and the others computed again."""
+    monkeypatch.setattr(prover_rebuild, "KEPT", 2 * 16)
+    rebuild = helper(3)
+    shelf = rebuild.shelf = MemoryShelf()
+    answers: dict[int, list[int]] = {}
+    for _ in range(ANSWERS):  # everything again and again: a node that starts again asks for all that it lacks
+        for index in range(3):
+            again = help_for(rebuild, 2, index).tolist()
+            assert answers.setdefault(index, again) == again
+            assert len(shelf._items) <= 2
     with pytest.raises(RemoteProtocolError, match="too-many"):
         help_for(rebuild, 2)
     assert help_for(rebuild, 3).tolist() != answers[0]
