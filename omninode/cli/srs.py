@@ -20,7 +20,9 @@ FileArgument = Annotated[Path, typer.Argument(help="A reference string.", show_d
 OutArgument = Annotated[Path, typer.Argument(help="The file to write.", show_default=False)]
 SizeOption = Annotated[
     int,
-    typer.Option(help="Rows of the proofs: a power of two, at least the model's parameters."),
+    typer.Option(
+        help="Rows of the proofs: a power of two, at least the model's parameters and 2^b (b: bits of the bound, and 1)."
+    ),
 ]
 ThreadsOption = Annotated[int, typer.Option(help="Threads; 0: as many as there are.", min=0, max=256)]
 
@@ -55,10 +57,16 @@ def contribute(
 
 @app.command()
 def verify(file: FileArgument, threads: ThreadsOption = 0, as_json: JsonOption = False) -> None:
-    """Check a string, and every contribution from the start; names and digests of the contributors."""
+    """Check a string, and every contribution from the start; names and digests of the contributors.
+
+    Exit code 1 for an INSECURE string, too: its powers may be right, but it is nothing to trust.
+    """
     from omninode.srs.making import verify as check
 
-    _say(check(file, _threads(threads)), as_json)
+    answer = check(file, _threads(threads))
+    _say(answer, as_json)
+    if "warning" in answer:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -24,8 +24,8 @@ UNFINISHED = f"{INSECURE} until somebody contributes: its secret is 1"
 
 def new(path: Path, size: int, label: str = "") -> dict[str, Any]:
     """Begin a ceremony for proofs of ``size`` rows; with a label: write the test string of that label instead."""
+    count = _powers_for(size)
     try:
-        count = files.powers_for(size)
         if label and files.check_name(label) == "start":
             raise ValueError("the label start is taken")
     except ValueError as error:
@@ -36,6 +36,14 @@ def new(path: Path, size: int, label: str = "") -> dict[str, Any]:
     if label:
         return answer | {"warning": WARNING}
     return answer | {"warning": UNFINISHED, "next": f"omninode srs contribute {path} NEW_FILE --name YOUR_NAME"}
+
+
+def _powers_for(size: int) -> int:
+    try:
+        return files.powers_for(size)
+    except ValueError as error:
+        fits = 1 << min(max(size - 1, 3).bit_length(), 24)
+        raise UsageError(str(error), f"try --size {fits}") from error
 
 
 def contribute(path: Path, out: Path, name: str, entropy: str = "", threads: int = 1) -> dict[str, Any]:
@@ -152,10 +160,7 @@ def _verify_ptau(path: Path, data: memoryview, threads: int) -> dict[str, Any]:
 
 def prepare(path: Path, size: int, cache: Path, threads: int = 1, progress: Progress | None = None) -> dict[str, Any]:
     """Compute the Lagrange form for proofs of ``size`` rows, so that commitments to updates are made faster."""
-    try:
-        count = files.powers_for(size)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    count = _powers_for(size)
     string = loading.load_string(path, count, cache, threads)
     bases.basis_of(path, string, size, cache, threads, size, progress)
     return {"file": str(bases.cached_path(cache, string, size)), "rows": size}
