@@ -21,7 +21,7 @@ OutArgument = Annotated[Path, typer.Argument(help="The file to write.", show_def
 SizeOption = Annotated[
     int,
     typer.Option(
-        help="Rows of the proofs: a power of two, at least the model's parameters and 2^b (b: bits of the bound, and 1)."
+        help="Rows of the proofs: a power of two, at least the model's parameters and 2^b (b: bits of the bound and 1)."
     ),
 ]
 ThreadsOption = Annotated[int, typer.Option(help="Threads; 0: as many as there are.", min=0, max=256)]
