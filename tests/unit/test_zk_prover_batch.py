@@ -16,6 +16,7 @@ from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
 from protocols.sessions import zk_batch
 from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule, SessionParams
+from protocols.sessions.prover_rebuild import ANSWERS
 from protocols.sessions.zk_judgement import by_address, judge
 from protocols.sessions.zk_rebuild import FrHelp
 from protocols.sessions.zk_upload import session_of
@@ -419,7 +420,7 @@ def test_help_is_made_once_and_given_a_few_times(monkeypatch: pytest.MonkeyPatch
     first = help_of(committee, 0)
     assert all(help_of(committee, 0) == first for _ in range(3)) and made == []
     asked = [msg.RebuildRequest(PROVERS[4].address, k) for k in (0, 1, 2)]
-    for request in asked + asked + asked + asked[:2]:  # three are valid: 3 + 8
+    for request in asked * ANSWERS:  # whoever starts again asks for all that it lacks
         assert len(committee.hand(0, request)) == 1
     assert made == [5, 5, 5] and committee.rule_of(0, asked[2]) == "too-many"
 
