@@ -7,6 +7,7 @@ everywhere (ValueError), ranges where values enter. Nothing here holds the inter
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -20,6 +21,9 @@ Vector = npt.NDArray[np.uint64]
 
 BYTES = 32
 """Length of an element as bytes, big-endian."""
+
+UNIFORM_BYTES = 48
+"""Random bytes that become one element: uniform up to 2^-130."""
 
 BLOCK = 1 << 11
 """Rows worked on at once where several vectors are combined: they stay in the second-level cache."""
@@ -134,13 +138,18 @@ def to_bytes(v: Vector) -> bytes:
 
 def from_uniform_bytes(data: bytes | memoryview) -> Vector:
     """One element per 48 bytes, big-endian, mod R: uniform up to 2^-130 if the bytes are. ValueError: other length."""
-    if len(data) % 48:
-        raise ValueError(f"{len(data)} bytes are not a number of elements of 48 bytes")
-    parts = _words_from_bytes(data, 48)
+    if len(data) % UNIFORM_BYTES:
+        raise ValueError(f"{len(data)} bytes are not a number of elements of {UNIFORM_BYTES} bytes")
+    parts = _words_from_bytes(data, UNIFORM_BYTES)
     low, high = np.ascontiguousarray(parts[:, :4]), zeros(len(parts))
     high[:, :2] = parts[:, 4:]
     kernels.to_montgomery_wide(low, high, low)
     return low
+
+
+def expand(data: bytes, count: int) -> Vector:
+    """(count, 4): uniform elements that follow from the data, 48 bytes of SHAKE256 of it each."""
+    return from_uniform_bytes(hashlib.shake_256(data).digest(UNIFORM_BYTES * count))
 
 
 def add(a: Vector, b: Vector) -> Vector:

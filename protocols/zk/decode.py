@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import shake_256
 from itertools import combinations
 
 import numpy as np
@@ -157,4 +156,4 @@ def _locator(liars: Sequence[int]) -> list[int]:
 
 def _weights(data: bytes, count: int) -> Vector:
     """Weights that follow from the data, so that nobody can choose the data to fit them."""
-    return fr.from_uniform_bytes(shake_256(b"omninode/zk/decode" + data).digest(48 * count))
+    return fr.expand(b"omninode/zk/decode" + data, count)

@@ -5,7 +5,6 @@ The data owner committed to it by leaf_j = H(TAG_leaf, sess, address, j, blind, 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from protocols.bn254 import fr
@@ -21,7 +20,6 @@ BLIND_BYTES = 32
 
 _TAG_LEAF = tag("leaf")
 _BLOCK = 1 << 13  # scalars that are expanded at once
-_UNIFORM_BYTES = 48
 
 
 def derive(seed: bytes, label: str, *parts: int) -> bytes:
@@ -42,8 +40,7 @@ def expand(seed: bytes, count: int) -> Vector:
     out = fr.zeros(count)
     for start in range(0, count, _BLOCK):
         rows = out[start : start + _BLOCK]
-        stream = hashlib.shake_256(b"omninode.zk.share" + seed + (start // _BLOCK).to_bytes(4, "big"))
-        rows[:] = fr.from_uniform_bytes(stream.digest(_UNIFORM_BYTES * len(rows)))
+        rows[:] = fr.expand(b"omninode.zk.share" + seed + (start // _BLOCK).to_bytes(4, "big"), len(rows))
     return out
 
 

@@ -6,7 +6,6 @@ the rows, and openings at z and w z (Kate, Zaverucha, Goldberg 2010) show the id
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -95,7 +94,7 @@ def draws(secret: bytes, attempt: int) -> Draw:
 
     def draw(name: str, number: int) -> Vector:
         data = b"omninode/zk/range/" + name.encode() + attempt.to_bytes(4, "big") + secret
-        return fr.from_uniform_bytes(hashlib.shake_256(data).digest(48 * number))
+        return fr.expand(data, number)
 
     return draw
 

@@ -19,8 +19,6 @@ from protocols.sharing.zero import subsets
 Seeds = Mapping[tuple[int, ...], bytes]
 """Set of points (ascending) -> its 32-byte seed."""
 
-_ELEMENT = 48  # bytes that become one element: the bias is below 2^-130
-
 
 @lru_cache(maxsize=8192)
 def _outside(members: tuple[int, ...], n: int, at: int) -> int:
@@ -56,7 +54,7 @@ def _elements(seed: bytes, label: bytes, number: int, count: int) -> Vector:
     for i in range(count):
         stream = start.copy()
         stream.update(b"%d%c" % (i, number))
-        parts.append(stream.digest(_ELEMENT))
+        parts.append(stream.digest(fr.UNIFORM_BYTES))
     return fr.from_uniform_bytes(b"".join(parts))
 
 
@@ -97,9 +95,5 @@ def vanishing(seeds: Seeds, point: int, at: int, n: int, t: int, label: bytes, l
     total = fr.zeros(length)
     for members, seed in _sets(seeds, point, n, t, without=at):
         prefix = seed + b"vanishing" + at.to_bytes(2, "big") + label
-        fr.add_scaled(total, _indicator(members, n, point), _stream(prefix, length))
+        fr.add_scaled(total, _indicator(members, n, point), fr.expand(prefix, length))
     return total
-
-
-def _stream(key: bytes, length: int) -> Vector:
-    return fr.from_uniform_bytes(shake_256(key).digest(_ELEMENT * length))
