@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from protocols.errors import RemoteProtocolError
 from protocols.sessions.effects import Blame, Effect, Note
 from protocols.sessions.params import Bitmap, Phase
 from protocols.sessions.prover_consistency import HEARING, LEAST_BLOCKS
@@ -37,7 +36,7 @@ from protocols.sessions.prover_uploads import UploadDesk
 from protocols.sessions.zk_pieces import ZkPiece, ZkPieces
 from protocols.sessions.zk_records import Records
 from protocols.wire.messages import PieceComplaint, ShareOpening
-from protocols.zk.share_check import Search, check_sum
+from protocols.zk.share_check import Search
 
 LABEL = "complaint"
 WORK, LEAST = 1 << 21, 4
@@ -189,18 +188,9 @@ class Complaints:
         if message.root != desk.view.upload_roots[index]:
             raise desk.refuse("wrong-root", message, "not the root on chain")
         self._heard.add((index, point))
-        if self._fits(message, point):
-            return name_liars(desk, {point}, LABEL)
-        return self._convict(index)
-
-    def _fits(self, message: ShareOpening, point: int) -> bool:
-        """Whether it is not the committed piece, or one that was rightly dealt."""
-        try:
-            share = self.pieces.published(message, point)
-        except RemoteProtocolError:
-            return True
-        dealing = self.pieces.public(message.index, message.public).dealing
-        return check_sum(self.pieces.key, point, share, [dealing])
+        if self.pieces.convicts(message, point):
+            return self._convict(index)
+        return name_liars(desk, {point}, LABEL)
 
     def _convict(self, index: int) -> list[Effect]:
         if index in self.convicted:

@@ -16,8 +16,9 @@ from protocols.sessions.zk_upload import session_key, session_of
 from protocols.wire.messages import ShareOpening, Upload
 from protocols.zk.key import Key
 from protocols.zk.params import NB_G
-from protocols.zk.pieces import BLIND_BYTES, leaf, read_plain, seeded
+from protocols.zk.pieces import BLIND_BYTES, open_committed, seeded
 from protocols.zk.record import Record
+from protocols.zk.share_check import Verdict, judge
 from protocols.zk.sharing import Dealing
 from protocols.zk.upload import open_public, open_upload
 
@@ -137,15 +138,21 @@ class ZkPieces:
 
     def published(self, message: ShareOpening, point: int) -> Vector:
         """The share that another prover publishes. RemoteProtocolError unless it was committed for ``point``."""
-        desk = self.desk
+        address, plain = self.number(message.index), message.blind + message.piece
+        try:
+            leaf = self.public(message.index, message.public).dealing.leaves[point - 1]
+            return open_committed(self.key.params, self.sess, address, point, self.desk.t, plain, leaf).share
+        except ValueError as error:
+            raise self.desk.refuse("bad-proof", message, str(error)) from None
+
+    def convicts(self, message: ShareOpening, point: int) -> bool:
+        """Whether the piece that the prover at ``point`` publishes shows that its data owner cheated."""
         try:
             dealing = self.public(message.index, message.public).dealing
-            piece = read_plain(self.key.params, point, desk.t, message.blind + message.piece)
-        except ValueError as error:
-            raise desk.refuse("bad-proof", message, str(error)) from None
-        if leaf(self.sess, self.number(message.index), point, piece.blind, piece.words) != dealing.leaves[point - 1]:
-            raise desk.refuse("bad-proof", message, "not what was committed for its sender")
-        return piece.share
+        except ValueError:
+            return False
+        address, plain = self.number(message.index), message.blind + message.piece
+        return judge(self.key, self.sess, address, point, dealing, plain) is Verdict.DATA_OWNER
 
 
 def _name(index: int) -> str:

@@ -83,3 +83,13 @@ def read_plain(params: ZkParams, point: int, threshold: int, plain: bytes | memo
         share = expand(bytes(data), params.length)
         return Piece(blind, fr.to_bytes(share), share)
     return Piece(blind, bytes(data), fr.from_bytes(data))
+
+
+def open_committed(
+    params: ZkParams, sess: bytes, address: int, point: int, threshold: int, plain: bytes, committed: bytes
+) -> Piece:
+    """``read_plain`` of what the leaf ``committed`` is of. ValueError also if it is of something else."""
+    piece = read_plain(params, point, threshold, plain)
+    if leaf(sess, address, point, piece.blind, piece.words) != committed:
+        raise ValueError(f"the share for point {point} is not the one that was committed to")
+    return piece

@@ -15,7 +15,7 @@ from protocols.bn254.field import R
 from protocols.bn254.fr import Vector
 from protocols.bn254.g1 import Point
 from protocols.zk.key import Key
-from protocols.zk.pieces import derive, expand, leaf, read_plain
+from protocols.zk.pieces import derive, expand, open_committed
 from protocols.zk.sharing import Dealing, commit, share_commitment
 
 Read = Callable[[int], Vector]
@@ -125,10 +125,8 @@ def judge(key: Key, sess: bytes, address: int, point: int, dealing: Dealing, pla
     if not 1 <= point <= len(dealing.leaves):
         raise ValueError(f"there is no prover {point} among {len(dealing.leaves)}")
     try:
-        piece = read_plain(key.params, point, len(dealing.c_e), plain)
+        piece = open_committed(key.params, sess, address, point, len(dealing.c_e), plain, dealing.leaves[point - 1])
     except ValueError:
-        return Verdict.PROVER
-    if leaf(sess, address, point, piece.blind, piece.words) != dealing.leaves[point - 1]:
         return Verdict.PROVER
     fits = commit(key, piece.share) == share_commitment(dealing, point)
     return Verdict.PROVER if fits else Verdict.DATA_OWNER

@@ -18,7 +18,7 @@ from protocols.bn254.fr import Vector
 from protocols.bn254.g1 import Point
 from protocols.zk.key import Key
 from protocols.zk.params import NB_G, ZkParams
-from protocols.zk.pieces import derive, expand, leaf, read_plain, seeded
+from protocols.zk.pieces import derive, expand, leaf, open_committed, read_plain, seeded
 from protocols.zk.range_proof import prove
 from protocols.zk.record import Record, record_bytes
 from protocols.zk.record import decode as decode_record
@@ -170,7 +170,5 @@ def open_upload(
     if not 1 <= point <= committee:
         raise ValueError(f"there is no prover {point} among {committee}")
     record, dealing = open_public(key, address, committee, threshold, root, public)
-    piece = read_plain(key.params, point, threshold, plain)
-    if leaf(sess, address, point, piece.blind, piece.words) != dealing.leaves[point - 1]:
-        raise ValueError(f"the share for point {point} is not the one that was committed to")
+    open_committed(key.params, sess, address, point, threshold, plain, dealing.leaves[point - 1])
     return Opened(record, dealing, key.params, point, plain)

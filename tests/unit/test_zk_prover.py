@@ -17,7 +17,7 @@ from protocols.sessions import machines, zk_pieces
 from protocols.sessions.params import REFERENCE, Bitmap, Phase
 from protocols.sessions.prover_rebuild import ANSWERS
 from protocols.sessions.shelf import MemoryShelf
-from protocols.sessions.zk_complaints import Complaints
+from protocols.sessions.zk_pieces import ZkPieces
 from protocols.sessions.zk_prover import ZkProverMachine
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
@@ -407,13 +407,13 @@ def test_bad_shares_for_two_are_published_by_both(monkeypatch: pytest.MonkeyPatc
     """Others may have been told otherwise by liars. Of a data owner that is convicted nothing more is judged."""
     badly_dealt(monkeypatch, 2, 4)
     judged = list[tuple[int, int]]()
-    fits = Complaints._fits
+    convicts = ZkPieces.convicts
 
-    def counting(self: Complaints, message: msg.ShareOpening, point: int) -> bool:
+    def counting(self: ZkPieces, message: msg.ShareOpening, point: int) -> bool:
         judged.append((self.desk.point, point))
-        return fits(self, message, point)
+        return convicts(self, message, point)
 
-    monkeypatch.setattr(Complaints, "_fits", counting)
+    monkeypatch.setattr(ZkPieces, "convicts", counting)
     committee = Committee(GRAM).to_valid()
     assert [vote_of(committee, i) for i in range(5)] == [0b101] * 5
     assert [len(committee.sent(i, msg.ShareOpening)) for i in range(5)] == [0, 4, 0, 4, 0]
