@@ -20,8 +20,7 @@ from protocols.zk.batch import Batch, check_batch
 from protocols.zk.errors import Refused
 from protocols.zk.hashing import word
 from protocols.zk.key import Key
-from protocols.zk.params import Statement
-from protocols.zk.record import record_bytes
+from protocols.zk.params import Statement, record_bytes
 from protocols.zk.statement import decode_values, value_count
 
 

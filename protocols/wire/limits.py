@@ -13,7 +13,7 @@ from protocols.secagg.shares import max_bundle_bytes
 from protocols.secagg.upload import BLIND_BYTES, piece_bytes
 from protocols.sessions.params import REFERENCE, Mode, SessionParams
 from protocols.wire.specs import SPECS, most_bytes
-from protocols.zk.params import NB_G, NORMS_BYTES, RECORD_BYTES, Statement
+from protocols.zk.params import NB_G, Statement, public_bytes
 
 _PROJECTIONS = 64
 
@@ -84,7 +84,6 @@ def limits_for(params: SessionParams) -> Limits:
 def _zk_limits(params: SessionParams) -> Limits:
     """Certificate zk: pieces are scalars of 32 bytes, and nothing but a record, commitments and leaves is in clear."""
     length = params.dimension + NB_G
-    record = NORMS_BYTES if params.statement != Statement.GRAM else RECORD_BYTES
     return Limits(
         dimension=params.dimension,
         owners=params.groups,
@@ -94,7 +93,7 @@ def _zk_limits(params: SessionParams) -> Limits:
         share=length,
         plain=BLIND_BYTES + 32 * length,
         scalar=32,
-        public=record + 64 * params.threshold + 32 * params.committee,
+        public=public_bytes(params.threshold, params.committee, params.statement != Statement.GRAM),
     )
 
 

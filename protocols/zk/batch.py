@@ -20,9 +20,9 @@ from protocols.zk import range_check
 from protocols.zk.errors import Check, Refused
 from protocols.zk.hashing import challenge, h
 from protocols.zk.key import Key
-from protocols.zk.params import MOST_RECORDS, Statement
+from protocols.zk.params import MOST_RECORDS, Statement, record_bytes
 from protocols.zk.range_check import Challenges, Terms
-from protocols.zk.record import ADDRESSES, Record, check_points, read, record_bytes
+from protocols.zk.record import ADDRESSES, Record, check_points, read
 from protocols.zk.statement import (
     VALUE_BYTES,
     Claim,

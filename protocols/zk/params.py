@@ -16,6 +16,7 @@ RECORD_BYTES = 640
 """A record of statement GRAM."""
 NORMS_BYTES = 896
 """A record with the proof of the norm."""
+POINT_BYTES, LEAF_BYTES = 64, 32
 MOST_RECORDS = 64
 """Data owners of one batch, at most: what fits a transaction."""
 
@@ -67,3 +68,13 @@ def choose(dimension: int, bound: int) -> ZkParams:
 def norm_bits(bound: int) -> int:
     """ell: bits of the squared bound, which is B^2 = bound^2 exactly."""
     return (bound * bound).bit_length()
+
+
+def record_bytes(norms: bool) -> int:
+    """Length of a record. norms: whether it proves the bound of the norm."""
+    return NORMS_BYTES if norms else RECORD_BYTES
+
+
+def public_bytes(threshold: int, committee: int, norms: bool) -> int:
+    """Exact number of bytes of what everybody gets of an upload: record, t commitments, n leaves."""
+    return record_bytes(norms) + POINT_BYTES * threshold + LEAF_BYTES * committee

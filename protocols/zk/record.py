@@ -12,15 +12,11 @@ from protocols.bn254.field import R
 from protocols.bn254.g1 import Point
 from protocols.zk.errors import Check, Refused
 from protocols.zk.hashing import Item, item_bytes
+from protocols.zk.params import NORMS_BYTES, RECORD_BYTES, record_bytes
 
-BYTES, BYTES_NORMS = 640, 896
+BYTES, BYTES_NORMS = RECORD_BYTES, NORMS_BYTES
 ADDRESSES = 1 << 160
 EVALUATIONS, EVALUATIONS_NORMS = 6, 10
-
-
-def record_bytes(norms: bool) -> int:
-    """Length of a record."""
-    return BYTES_NORMS if norms else BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,12 @@ from protocols.bn254 import fr, g1
 from protocols.bn254.fr import Vector
 from protocols.bn254.g1 import Point
 from protocols.zk.key import Key
-from protocols.zk.params import NB_G, ZkParams
+from protocols.zk.params import LEAF_BYTES, NB_G, ZkParams, public_bytes, record_bytes
 from protocols.zk.pieces import derive, expand, leaf, open_committed, read_plain, seeded
 from protocols.zk.range_proof import prove
-from protocols.zk.record import Record, record_bytes
+from protocols.zk.record import Record
 from protocols.zk.record import decode as decode_record
 from protocols.zk.sharing import Dealing, Sharing, check_committee, deal, seeds_of, share_digest
-
-LEAF_BYTES = 32
-
-
-def public_bytes(threshold: int, committee: int, norms: bool) -> int:
-    """Exact number of bytes of what everybody gets. norms: whether the records prove norms (896 bytes, not 640)."""
-    return record_bytes(norms) + g1.BYTES * threshold + LEAF_BYTES * committee
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)

@@ -15,7 +15,7 @@ from eth_hash.auto import keccak
 
 from omninode.chain.devchain import DevChain, DevChainError, find_anvil, start_anvil
 from protocols.sessions.params import REFERENCE, Payout, Rule
-from protocols.zk.record import record_bytes
+from protocols.zk.params import record_bytes
 from protocols.zk.statement import encode_values, triangle
 from tests.integration.contract_kit import rpc
 from tests.integration.proved_kit import OWNER, ProvedMarket, Session, address_of, events

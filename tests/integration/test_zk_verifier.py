@@ -20,8 +20,7 @@ from protocols.zk import range_check
 from protocols.zk.batch import Batch, check_batch
 from protocols.zk.errors import Check, Refused
 from protocols.zk.key import Key, session_hash
-from protocols.zk.params import Statement
-from protocols.zk.record import record_bytes
+from protocols.zk.params import Statement, record_bytes
 from protocols.zk.statement import decode_values, encode_values
 from tests.integration.contract_kit import calls, connect, rpc
 from tests.integration.zk_chain import Reason, call_data, gas_of, make_factory, make_verifier, reason, words

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from protocols.bn254 import fr
 from protocols.bn254.field import Q, R
 from protocols.zk.errors import Check, Refused
-from protocols.zk.params import NB_G
+from protocols.zk.params import NB_G, record_bytes
 from protocols.zk.range_proof import prove
-from protocols.zk.record import BYTES, BYTES_NORMS, Record, decode, read, record_bytes, validate
+from protocols.zk.record import BYTES, BYTES_NORMS, Record, decode, read, validate
 from tests.unit.bn254_kit import number
 from tests.unit.zk_kit import BOUND, SMALL, load, record_of, scalars, session, small_key
 

@@ -16,11 +16,10 @@ from protocols.bn254 import fr, g1
 from protocols.bn254.field import Q, R
 from protocols.zk import pieces, range_check
 from protocols.zk.key import Key
-from protocols.zk.params import NB_G
-from protocols.zk.record import record_bytes
+from protocols.zk.params import NB_G, public_bytes, record_bytes
 from protocols.zk.share_check import Verdict, check_shares, judge
 from protocols.zk.sharing import basis_polynomials, commit, share_digest
-from protocols.zk.upload import Upload, make_upload, open_upload, public_bytes
+from protocols.zk.upload import Upload, make_upload, open_upload
 from tests.unit.zk_shares import COMMITTEE, PARAMS, SESS, THRESHOLD, small_key
 
 ADDRESS = 0x00A11CE
