@@ -28,5 +28,5 @@ def length(header: bytes) -> int:
 
 
 def unpack(body: bytes) -> Any:
-    """The message of a body."""
-    return msgpack.unpackb(body, strict_map_key=True)
+    """The message of a body; what was a list comes back as a tuple."""
+    return msgpack.unpackb(body, strict_map_key=True, use_list=False)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omninode.learning.document import ModelSpec, SessionDocument, TrainSpec
+from omninode.learning.document import SessionDocument, TrainSpec
+from omninode.learning.model_spec import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Job:
     fields: dict[str, Any] = field(repr=False)  # megabytes, and nobody's business in a log
 
     @classmethod
-    def pretrain(cls, model: ModelSpec, data_path: Path, seed: int, how: TrainSpec) -> Job:
+    def pretrain(cls, model: Model, data_path: Path, seed: int, how: TrainSpec) -> Job:
         """Train fresh random weights; Result.weights, and Result.update = after minus before (for ``first_bound``)."""
         return cls._make("pretrain", model, None, data_path, how, seed)
 
@@ -41,14 +42,12 @@ class Job:
         return cls._make("adapt", document.model, weights, data_path, how, document.seed)
 
     @classmethod
-    def evaluate(cls, model: ModelSpec, weights: bytes | None, test_path: Path) -> Job:
+    def evaluate(cls, model: Model, weights: bytes | None, test_path: Path) -> Job:
         """Share of right answers on a test set; Result.accuracy."""
         return cls._make("evaluate", model, weights, test_path, None, 0)
 
     @classmethod
-    def _make(
-        cls, op: str, model: ModelSpec, weights: bytes | None, path: Path, how: TrainSpec | None, seed: int
-    ) -> Job:
+    def _make(cls, op: str, model: Model, weights: bytes | None, path: Path, how: TrainSpec | None, seed: int) -> Job:
         fields = {"op": op, "model": asdict(model), "weights": weights, "data": str(Path(path).absolute())}
         return cls({**fields, "train": asdict(how) if how else None, "seed": seed, "min_samples": 1})
 

@@ -7,6 +7,7 @@ torch.optim would import torch._dynamo, a second of CPU per worker.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,7 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from omninode.learning.document import ModelSpec
+from omninode.learning.model_spec import ModelSpec
+
+Net = Callable[[Tensor, Tensor], Tensor]
+"""A model of any kind: all weights, flat (d,), and samples (m, features) give logits (m, classes), differentiably."""
 
 
 def state_dict(spec: ModelSpec, flat: Tensor) -> dict[str, Tensor]:
@@ -33,14 +37,19 @@ def forward(spec: ModelSpec, state: dict[str, Tensor], samples: Tensor) -> Tenso
     x = samples.view(len(samples), *spec.shape)
     if spec.name == "cnn":
         for name in ("conv1", "conv2"):
-            x = functional.conv2d(x, state[f"{name}.weight"], state[f"{name}.bias"])
+            x = functional.conv2d(x, state[f"{name}.weight"], state.get(f"{name}.bias"))
             x = functional.max_pool2d(functional.relu(x), 2)
     x = x.flatten(1)
-    last = sum(name.startswith("linear") for name, _ in spec.tensors) // 2
+    last = sum(name.startswith("fc") and name.endswith(".weight") for name, _ in spec.tensors)
     for layer in range(1, last + 1):
-        x = functional.linear(x, state[f"linear{layer}.weight"], state[f"linear{layer}.bias"])
+        x = functional.linear(x, state[f"fc{layer}.weight"], state.get(f"fc{layer}.bias"))
         x = functional.relu(x) if layer < last else x
     return x
+
+
+def net_of(spec: ModelSpec) -> Net:
+    """One of our own architectures as a function."""
+    return lambda flat, samples: forward(spec, state_dict(spec, flat), samples)
 
 
 def initial(spec: ModelSpec, seed: int) -> NDArray[np.float32]:

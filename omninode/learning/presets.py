@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omninode.learning.document import ModelSpec, TrainSpec
+from omninode.learning.document import TrainSpec
+from omninode.learning.model_spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

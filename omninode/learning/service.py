@@ -12,8 +12,9 @@ import structlog
 import trio
 from numpy.typing import NDArray
 
-from omninode.learning.document import ModelSpec, SessionDocument, TrainSpec
+from omninode.learning.document import SessionDocument, TrainSpec
 from omninode.learning.jobs import Job, Result
+from omninode.learning.model_spec import ModelSpec
 from omninode.learning.presets import DIGITS
 from omninode.learning.process import WorkerGone, WorkerProcess
 from omninode.learning.slots import slot

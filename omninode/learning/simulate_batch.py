@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from omninode.learning.data import Samples
-from omninode.learning.document import ModelSpec, TrainSpec
+from omninode.learning.document import TrainSpec
+from omninode.learning.model_spec import ModelSpec
 from omninode.learning.models import state_dict
 
 
@@ -47,7 +48,7 @@ def _forward(spec: ModelSpec, flat: Tensor, x: Tensor) -> Tensor:
     state = state_dict(spec, torch.arange(flat.shape[1]))  # where each tensor's numbers lie
     last = len(state) // 2
     for layer in range(1, last + 1):
-        weight, bias = state[f"linear{layer}.weight"], state[f"linear{layer}.bias"]
+        weight, bias = state[f"fc{layer}.weight"], state[f"fc{layer}.bias"]
         start, end = int(weight[0, 0]), int(weight[-1, -1]) + 1
         matrix = flat[:, start:end].view(len(flat), *weight.shape)
         x = torch.baddbmm(flat[:, None, int(bias[0]) : int(bias[-1]) + 1], x, matrix.transpose(1, 2))

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from omninode.learning.data import Samples
-from omninode.learning.document import ModelSpec, TrainSpec
-from omninode.learning.models import forward, state_dict
+from omninode.learning.document import TrainSpec
+from omninode.learning.model_spec import ModelSpec
+from omninode.learning.models import Net, net_of
 
 _EVAL_BATCH = 1024
 
@@ -27,26 +28,26 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def train(
-    spec: ModelSpec,
+    spec: ModelSpec | Net,
     weights: NDArray[np.float32],
     samples: Samples,
     how: TrainSpec,
     seed: int,
     device: torch.device | None = None,
 ) -> NDArray[np.float32]:
-    """New weights (d,) after ``how.epochs`` of SGD with momentum (as torch.optim.SGD) on ``samples``.
+    """All weights (d,) after ``how.epochs`` of SGD with momentum (as torch.optim.SGD) on ``samples``.
 
     seed: orders the samples; with it the result is deterministic on the CPU.
     Raises FloatingPointError when training diverges.
     """
-    where = device or torch.device("cpu")
+    where, net = device or torch.device("cpu"), net_of(spec) if isinstance(spec, ModelSpec) else spec
     x, y = torch.from_numpy(samples.x).to(where), torch.from_numpy(samples.y).to(where)
     flat = torch.tensor(weights, device=where, requires_grad=True)
     velocity = torch.zeros_like(flat)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(how.epochs):
         for batch in torch.split(torch.randperm(len(y), generator=generator).to(where), how.batch):
-            loss = functional.cross_entropy(forward(spec, state_dict(spec, flat), x[batch]), y[batch])
+            loss = functional.cross_entropy(net(flat, x[batch]), y[batch])
             (gradient,) = torch.autograd.grad(loss, flat)
             with torch.no_grad():
                 velocity.mul_(how.momentum).add_(gradient)
@@ -58,15 +59,15 @@ def train(
 
 
 def accuracy(
-    spec: ModelSpec, weights: NDArray[np.float32], samples: Samples, device: torch.device | None = None
+    spec: ModelSpec | Net, weights: NDArray[np.float32], samples: Samples, device: torch.device | None = None
 ) -> float:
     """Share of samples whose largest logit is their label, 0 to 1."""
-    where = device or torch.device("cpu")
-    state = state_dict(spec, torch.tensor(weights, device=where))
+    where, net = device or torch.device("cpu"), net_of(spec) if isinstance(spec, ModelSpec) else spec
+    flat = torch.tensor(weights, device=where)
     right = 0
     with torch.no_grad():
         for start in range(0, len(samples.y), _EVAL_BATCH):
             part = torch.from_numpy(samples.x[start : start + _EVAL_BATCH]).to(where)
-            guess = forward(spec, state, part).argmax(1).cpu().numpy()
+            guess = net(flat, part).argmax(1).cpu().numpy()
             right += int((guess == samples.y[start : start + _EVAL_BATCH]).sum())
     return right / len(samples.y)

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from omninode.learning.document import ModelSpec
+from omninode.learning.model_spec import ModelSpec
 
 
 def from_bytes(spec: ModelSpec, blob: bytes) -> NDArray[np.float32]:

@@ -95,11 +95,10 @@ def _do(
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Result and weights of one job; ``before`` are the weights (d,) of the job before it."""
     from omninode.learning import data, models, training, weights
-    from omninode.learning.document import ModelSpec, TrainSpec
+    from omninode.learning.document import TrainSpec, unpack_model
     from omninode.learning.jobs import Result
 
-    raw = job["model"]
-    spec = ModelSpec(raw["name"], tuple(raw["layers"]), tuple(raw["shape"]))
+    spec = unpack_model(job["model"])
     path = Path(job["data"])
     data.check(path, spec.features, spec.classes, job["min_samples"])
     samples = data.load(path)

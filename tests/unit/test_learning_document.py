@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omninode.learning.document import MAX_BYTES, ModelSpec, SessionDocument, TrainSpec, training_seed
+from omninode.learning.document import MAX_BYTES, SessionDocument, TrainSpec, training_seed
+from omninode.learning.model_spec import ModelSpec
 from omninode.learning.presets import DIGITS, MNIST, PRESETS
 
 DOCUMENT = SessionDocument(
@@ -45,7 +46,7 @@ def test_the_models_of_the_papers_have_their_size() -> None:
     assert DIGITS.model.parameters == 5090
     assert MNIST.model.parameters == 36_697
     assert [name for name, _ in MNIST.model.tensors][:4] == ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"]
-    assert dict(MNIST.model.tensors)["linear1.weight"] == (120, 256)
+    assert dict(MNIST.model.tensors)["fc1.weight"] == (120, 256)
 
 
 def test_round_trip_and_digest() -> None:

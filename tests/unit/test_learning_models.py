@@ -13,7 +13,8 @@ from torch import nn
 
 from omninode.learning import models, weights
 from omninode.learning.data import Samples
-from omninode.learning.document import ModelSpec, TrainSpec
+from omninode.learning.document import TrainSpec
+from omninode.learning.model_spec import ModelSpec
 from omninode.learning.presets import DIGITS, MNIST
 from omninode.learning.training import accuracy, pick_device, train
 
@@ -30,7 +31,7 @@ def reference(spec: ModelSpec) -> nn.Module:
         layers["flat"] = nn.Flatten()
         widths = (spec.layers[1] * spec.flat_side**2, *spec.layers[2:])
     for i in range(1, len(widths)):
-        layers[f"linear{i}"] = nn.Linear(widths[i - 1], widths[i])
+        layers[f"fc{i}"] = nn.Linear(widths[i - 1], widths[i])
         if i < len(widths) - 1:
             layers[f"relu{i}"] = nn.ReLU()
     return nn.Sequential(layers)
@@ -93,10 +94,10 @@ def test_divergence_is_an_error_and_not_a_vector_of_nan() -> None:
 def test_fresh_weights_follow_the_fan_in_and_the_seed() -> None:
     flat = models.initial(DIGITS.model, 1)
     state = models.state_dict(DIGITS.model, torch.from_numpy(flat))
-    for name, fan_in in (("linear1", 64), ("linear2", 50), ("linear3", 30)):
+    for name, fan_in in (("fc1", 64), ("fc2", 50), ("fc3", 30)):
         for leaf in ("weight", "bias"):
             assert float(state[f"{name}.{leaf}"].abs().max()) <= 1 / math.sqrt(fan_in)
-    assert float(state["linear1.weight"].std()) == pytest.approx(1 / math.sqrt(3 * 64), rel=0.1)
+    assert float(state["fc1.weight"].std()) == pytest.approx(1 / math.sqrt(3 * 64), rel=0.1)
     assert np.array_equal(flat, models.initial(DIGITS.model, 1))
     assert not np.array_equal(flat, models.initial(DIGITS.model, 2))
 
