@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import structlog
 
+from omninode.reproduce.stage.real_market import Gas
+from omninode.reproduce.stage.session import PROVERS, grouped, perform, verified, wallet
 from protocols.sessions.params import SessionParams
-from tests.benchmarks.real_market import Gas
 from tests.benchmarks.rows import Row, row
-from tests.benchmarks.stage import PROVERS, grouped, perform, verified, wallet
 
 DIMENSIONS = (1_000, 100_000)
 DATA_OWNERS = 12

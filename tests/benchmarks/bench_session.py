@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from omninode.reproduce.stage.session import Cast, Played, perform, verified
 from omninode.store.shelf import DiskShelf
 from protocols.pine import upload
 from protocols.pine.params import choose
@@ -37,7 +38,6 @@ from protocols.wire import codec
 from tests.benchmarks.clock import Clock, MeteredNetwork, TimedNode, public, role
 from tests.benchmarks.replayed import growth
 from tests.benchmarks.rows import Row, row
-from tests.benchmarks.stage import Cast, Played, perform, verified
 
 DIMENSION, DATA_OWNERS, FEW = 100_000, 32, 8
 RULES = (Rule.TRUST, Rule.OUTLIER)

@@ -15,9 +15,9 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, TypeVar
 
+from omninode.reproduce.stage.network import Network
+from omninode.reproduce.stage.node import Effects, Node
 from protocols.wire.messages import Message, Opening
-from tests.simulation.network import Network
-from tests.simulation.node import Effects, Node
 
 Result = TypeVar("Result")
 Watched = tuple[Any, str, str]

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from omninode.reproduce.stage.node import Node
+from omninode.reproduce.stage.session import machine
 from omninode.store.shelf import DiskShelf
 from protocols.sessions.effects import Effect, Reply, Send
 from protocols.sessions.params import SessionParams
 from protocols.wire import codec
 from protocols.wire.context import Context
 from tests.benchmarks.memory import grown, start_growth
-from tests.benchmarks.stage import machine
-from tests.simulation.node import Node
 
 
 def growth(node: Node, params: SessionParams) -> float:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Effects, Node
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions.complaints import complaint_digest
 from protocols.sessions.params import Bitmap, Phase
 from protocols.wire import messages as msg
 from tests.simulation.attacks import rewrite, swallow
-from tests.simulation.node import Effects, Node
 from tests.simulation.session import Session
 
 

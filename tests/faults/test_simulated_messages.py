@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Node
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Phase
 from protocols.wire import codec
 from protocols.wire.context import Context
-from tests.simulation.node import Node
 from tests.simulation.session import Session
 
 

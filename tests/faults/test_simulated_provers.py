@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Node
 from protocols.fields import goldilocks as gl
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Bitmap, Phase
 from protocols.wire import codec
 from protocols.wire import messages as msg
 from tests.simulation.attacks import cheat_with_pieces, lie_in, mute_from, rewrite, swallow, without_calls
-from tests.simulation.node import Node
 from tests.simulation.session import Session
 
 LABELS = ("consistency", "projections", "gram")

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Effects, Node, Twist
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Bitmap, Phase
 from protocols.wire import messages as msg
 from tests.simulation.attacks import lie_in, rewrite, swallow
-from tests.simulation.node import Effects, Node, Twist
 from tests.simulation.session import Session
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from omninode.demo.forge import Upload
+from omninode.reproduce.stage.node import Node, Twist
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
 from protocols.pine.encode import encode_bits, wr_results
@@ -25,7 +26,6 @@ from protocols.sharing.consistency import combine_share
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
 from tests.simulation.attacks import lie_in, opens_on_chain, rewrite, swallow
-from tests.simulation.node import Node, Twist
 from tests.simulation.session import Session, verified
 from tests.simulation.verified_attacks import forge
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Effects, Node
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Bitmap, Phase, Rule
 from protocols.wire import messages as msg
 from tests.simulation.attacks import lie_in, plus_one, rewrite, swallow, without_calls
-from tests.simulation.node import Effects, Node
 from tests.simulation.session import Session, verified
 from tests.simulation.verified_attacks import forge, inconsistent
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Node
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Payout, Phase, Rule
 from protocols.wire import codec
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
-from tests.simulation.node import Node
 from tests.simulation.session import Session, verified
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Effects, Node
 from protocols.sessions import effects as fx
 from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule
 from protocols.wire import messages as msg
 from tests.simulation.attacks import mute_from, rewrite, swallow, without_calls
-from tests.simulation.node import Effects, Node
 from tests.simulation.session import Session, verified
 
 STEPS = [p for p in Phase if p == Phase.REGISTER or Phase.UPLOAD <= p <= Phase.OUTPUT]

@@ -9,6 +9,7 @@ import pytest
 
 from omninode.demo.forge import Upload as Made
 from omninode.demo.forge import false_proof
+from omninode.reproduce.stage.node import Effects, Node, Twist
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
 from protocols.pine.params import PineParams
@@ -19,7 +20,6 @@ from protocols.wire import eip712
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
 from tests.simulation.attacks import fuzz, lie_in, mute_from, opens_on_chain, rewrite, swallow, without_calls
-from tests.simulation.node import Effects, Node, Twist
 from tests.simulation.session import Session
 from tests.simulation.verified_attacks import forge, inconsistent
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Effects, Node, Twist
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Bitmap, Phase, Rule
 from protocols.wire import messages as msg
 from tests.simulation import zk_attacks as attacks
 from tests.simulation.attacks import rewrite
-from tests.simulation.node import Effects, Node, Twist
 from tests.simulation.session import Session, proved
 
 SIZES = {1: (5, 1), 2: (9, 2)}

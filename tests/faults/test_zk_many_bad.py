@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from omninode.reproduce.stage.node import Node
 from protocols.sessions import effects as fx
 from protocols.sessions import zk_complaints, zk_records
 from protocols.sessions.params import Bitmap, Payout, Phase, Rule
@@ -11,7 +12,6 @@ from protocols.wire import messages as msg
 from protocols.zk import range_check, share_check
 from tests.simulation import zk_attacks as attacks
 from tests.simulation.attacks import rewrite
-from tests.simulation.node import Node
 from tests.simulation.session import Session, proved
 
 TRUST: dict[str, object] = {"rule": Rule.TRUST, "payout": Payout.CONTRIBUTION}

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from omninode.reproduce.stage.node import Effects, Node
 from protocols.sessions import effects as fx
 from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule
 from protocols.wire import messages as msg
 from tests.simulation import zk_attacks as attacks
 from tests.simulation.attacks import rewrite, swallow, without_calls
-from tests.simulation.node import Effects, Node
 from tests.simulation.session import Session
 from tests.simulation.session import proved as any_size
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from omninode.reproduce.stage.node import Effects, Node, Twist
 from protocols.bn254 import fr, g1
 from protocols.sessions import effects as fx
 from protocols.sessions.params import REFERENCE, Bitmap, Payout, Phase, Rule
 from protocols.wire import messages as msg
 from tests.simulation import zk_attacks as attacks
 from tests.simulation.attacks import fuzz, mute_from, rewrite, swallow, without_calls
-from tests.simulation.node import Effects, Node, Twist
 from tests.simulation.session import Session, proved
 
 POINTS = ("zk-S", "zk-q", "zk-W")

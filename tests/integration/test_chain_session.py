@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from omninode.reproduce.stage.session import PROVERS, perform
 from tests.benchmarks.bench_gas import DATA_OWNERS, MODES, own_gas
-from tests.benchmarks.stage import PROVERS, perform
 from tests.integration.chain_support import needs_anvil
 
 pytestmark = needs_anvil

@@ -8,13 +8,13 @@ from dataclasses import fields, replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Effects, Node, Twist
 from protocols.fields import goldilocks as gl
 from protocols.sessions import data_owner_upload
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Phase
 from protocols.wire import codec
 from protocols.wire.messages import Message, Opening, ShareOpening
-from tests.simulation.node import Effects, Node, Twist
 
 
 def rewrite(change: Callable[[Node, fx.Send], fx.Send | None]) -> Twist:

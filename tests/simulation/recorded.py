@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from omninode.reproduce.stage.node import Effects, Machine, Node
 from omninode.roles.events_codec import pack_events
 from omninode.store.db import Store
 from protocols.sessions import effects as fx
 from protocols.sessions.events import ChainEvent
 from protocols.wire import codec
-from tests.simulation.node import Effects, Machine, Node
 
 
 def encoded(node: Node, kind: str, payload: Any) -> bytes:

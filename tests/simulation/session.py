@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from omninode.reproduce.stage.network import Network
+from omninode.reproduce.stage.node import Machine, Node
 from protocols.sessions import events as ev
 from protocols.sessions import machines
 from protocols.sessions.identity import Identity
@@ -17,8 +19,6 @@ from protocols.sessions.shelf import MemoryShelf
 from protocols.wire.context import Context, tagged_hash
 from tests.simulation import proofs
 from tests.simulation.market import FakeMarket
-from tests.simulation.network import Network
-from tests.simulation.node import Machine, Node
 from tests.simulation.verified_market import VerifiedMarket
 from tests.simulation.wallets import Wallets, enc_public
 from tests.simulation.zk_market import ZkMarket

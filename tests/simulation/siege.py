@@ -15,10 +15,10 @@ from omninode.demo.hostile_prover import HostileProver
 from omninode.demo.loot import Pocket
 from omninode.demo.orders import Order
 from omninode.demo.verdicts import Line, Seen, judge
+from omninode.reproduce.stage.node import Effects, Machine, Node
 from protocols.sessions.identity import Identity
 from protocols.sessions.params import Bitmap, Mode, Payout, Phase, Rule
 from tests.simulation.attacks import mute_from
-from tests.simulation.node import Effects, Machine, Node
 from tests.simulation.session import Session
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from omninode.demo.forge import Forger, Upload
+from omninode.reproduce.stage.node import Node
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
 from protocols.pine.encode import encode_bits, wr_results
@@ -16,7 +17,6 @@ from protocols.pine.staging import StagedUpload
 from protocols.pine.upload import make_upload
 from protocols.sessions import verified_upload
 from protocols.wire.context import Context
-from tests.simulation.node import Node
 
 
 def forge(monkeypatch: pytest.MonkeyPatch, node: Node, forger: Forger) -> None:

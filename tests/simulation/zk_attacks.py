@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from eth_hash.auto import keccak
 
+from omninode.reproduce.stage.node import Node, Twist
 from protocols.bn254 import fr, g1
 from protocols.bn254.field import R
 from protocols.bn254.fr import Vector
@@ -25,7 +26,6 @@ from protocols.zk.range_proof import prove
 from protocols.zk.record import Record
 from protocols.zk.sharing import commit, deal, seeds_of, share_digest
 from tests.simulation.attacks import rewrite
-from tests.simulation.node import Node, Twist
 from tests.simulation.proofs import TAU
 from tests.unit.zk_kit import Forger as Prover
 from tests.unit.zk_kit import plus, times

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from omninode.demo.hostile_zk import hostile_data_owner, hostile_prover
 from omninode.demo.loot import Pocket
 from omninode.demo.verdicts import Seen
+from omninode.reproduce.stage.node import Machine
 from protocols.sessions.identity import Identity
 from protocols.zk.errors import Refused
 from tests.simulation import proofs
-from tests.simulation.node import Machine
 from tests.simulation.session import Session
 from tests.simulation.siege import Siege
 from tests.simulation.zk_market import ZkMarket

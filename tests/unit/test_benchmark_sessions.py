@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 from omninode.chain.wallet import recover
+from omninode.reproduce.stage import session as stage
+from omninode.reproduce.stage.node import Node
+from omninode.reproduce.stage.outcome import Update, check, expected_pay
+from omninode.reproduce.stage.real_market import Gas
 from protocols.errors import RemoteProtocolError
 from protocols.secagg.keys import public_of
 from protocols.sessions import events as ev
@@ -19,12 +23,9 @@ from protocols.sessions.owner import OwnerMachine
 from protocols.sessions.params import Payout, Phase, Rule, SessionParams
 from protocols.sessions.view import SessionView
 from protocols.wire.context import Context
-from tests.benchmarks import bench_session, stage
+from tests.benchmarks import bench_session
 from tests.benchmarks.clock import Clock, MeteredNetwork, TimedNode, public, role
-from tests.benchmarks.outcome import Update, check, expected_pay
-from tests.benchmarks.real_market import Gas
 from tests.benchmarks.replayed import growth
-from tests.simulation.node import Node
 from tests.simulation.verified_market import VerifiedMarket
 
 DIMENSION, OWNERS = 40, 6

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from omninode.reproduce.stage.node import rule_of
 from protocols.errors import RemoteProtocolError
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
@@ -21,7 +22,6 @@ from protocols.sessions.shelf import MemoryShelf
 from protocols.sessions.verified_prover import VerifiedProverMachine
 from protocols.sharing.shamir import share
 from protocols.wire import messages as msg
-from tests.simulation.node import rule_of
 from tests.unit.test_prover_proofs import Seeds, desk
 from tests.unit.verified import CONTEXT, PROVERS, World
 

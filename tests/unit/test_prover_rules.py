@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from omninode.reproduce.stage.node import Node
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions.params import Phase
 from protocols.wire import messages as msg
 from tests.simulation.attacks import mute_from, swallow
-from tests.simulation.node import Node
 from tests.simulation.session import Session
 
 

@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from omninode.errors import StoreError
+from omninode.reproduce.stage.node import Node
 from omninode.roles import verify_own, verify_scores
 from omninode.roles.events_codec import unpack_events
 from omninode.roles.owner_model import MODEL_KEY
@@ -25,7 +26,6 @@ from protocols.sessions.zk_keys import no_keys
 from protocols.wire import codec
 from protocols.wire.messages import Opening, OutputShare
 from tests.simulation.attacks import lie_in
-from tests.simulation.node import Node
 from tests.simulation.recorded import chain_events, record
 from tests.simulation.session import Session
 from tests.simulation.wallets import Wallets

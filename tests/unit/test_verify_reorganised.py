@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from omninode.observe.events import EventLog
+from omninode.reproduce.stage.node import Machine, Node
 from omninode.roles.directory import peer_of
 from omninode.roles.driver import SessionDriver
 from omninode.roles.events_codec import unpack_events
@@ -22,7 +23,6 @@ from protocols.errors import RemoteProtocolError
 from protocols.sessions.params import Mode, Payout, Phase, Rule
 from protocols.wire import codec
 from protocols.wire.messages import Announcement
-from tests.simulation.node import Machine, Node
 from tests.simulation.session import Session
 from tests.unit.verify_kit import Kept
 

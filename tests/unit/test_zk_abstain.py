@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from omninode.reproduce.stage.node import Machine
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
@@ -18,7 +19,6 @@ from protocols.sessions.zk_keys import Keys, no_keys
 from protocols.wire.messages import OutputRequest
 from protocols.zk.key import Key
 from tests.simulation import proofs
-from tests.simulation.node import Machine
 from tests.simulation.session import Session
 from tests.simulation.zk_attacks import quick_pairings
 

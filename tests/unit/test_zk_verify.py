@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from omninode.chain.market import RawEvent
+from omninode.reproduce.stage.node import Node
 from omninode.roles import verify_own, verify_scores
 from omninode.roles.verify import check_public
 from omninode.roles.verify_public import Findings, Public
@@ -22,7 +23,6 @@ from protocols.sessions.zk_keys import no_keys
 from protocols.wire.messages import Message, Opening, OutputShare
 from tests.simulation import proofs, zk_attacks
 from tests.simulation.attacks import rewrite
-from tests.simulation.node import Node
 from tests.simulation.recorded import chain_events
 from tests.simulation.session import Session, proved
 from tests.simulation.zk_market import ZkMarket

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from omninode.reproduce.stage.node import Machine
 from protocols.errors import RemoteProtocolError
 from protocols.fields import goldilocks as gl
 from protocols.fields.goldilocks import Vector
@@ -22,7 +23,6 @@ from protocols.sharing.shamir import combine
 from protocols.wire import codec, eip712
 from protocols.wire import messages as msg
 from protocols.wire.context import Context
-from tests.simulation.node import Machine
 from tests.simulation.session import small_params
 from tests.simulation.wallets import Wallets, enc_public
 

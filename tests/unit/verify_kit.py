@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from omninode.reproduce.stage.node import Node
 from omninode.roles.verify_entry import BadEntry
 from omninode.roles.verify_transcript import Replay, Source
 from omninode.store.db import DATABASE, Store
 from omninode.store.links import first_link, next_link
 from protocols.sessions.events import ChainEvent
-from tests.simulation.node import Node
 from tests.simulation.recorded import chain_events, record
 from tests.simulation.session import Session
 

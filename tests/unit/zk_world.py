@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from omninode.reproduce.stage.node import Machine
 from protocols.bn254 import fr
 from protocols.bn254.fr import Vector
 from protocols.secagg.seal import open_sealed, upload_associated
@@ -19,7 +20,6 @@ from protocols.zk.params import NB_G
 from protocols.zk.sharing import basis_polynomials, share_commitment
 from protocols.zk.upload import Opened, open_upload
 from tests.simulation import proofs
-from tests.simulation.node import Machine
 from tests.unit.verified import CONTEXT, N, T, World
 
 

@@ -1,6 +1,6 @@
-"""The real contracts on a real chain, in the place of ``tests.simulation.market.FakeMarket``.
+"""The real contracts on a real chain, for machines that all run in one process.
 
-The machines of all participants run in one thread; what they send to the contract becomes signed transactions, a block
+The machines run in one thread; what they send to the contract becomes signed transactions, a block
 is mined when the simulation says so, and the logs come back as events. Every transaction's gas is written down.
 """
 

@@ -1,4 +1,4 @@
-"""Whole sessions for benchmarks: real machines, wallets and contracts on anvil; only the network is simulated."""
+"""Whole sessions: real machines, wallets and contracts on anvil; only the network is simulated."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from omninode.chain.devchain import start_anvil
 from omninode.chain.market import Market
 from omninode.chain.registry import Registry
 from omninode.chain.wallet import Wallet, recover
+from omninode.reproduce.stage.network import Network
+from omninode.reproduce.stage.node import Machine, Node
+from omninode.reproduce.stage.outcome import check
+from omninode.reproduce.stage.real_market import Gas, RealMarket
 from protocols.secagg.keys import public_of
 from protocols.sessions import machines
 from protocols.sessions.identity import Identity
@@ -24,10 +28,6 @@ from protocols.sessions.owner import OwnerMachine
 from protocols.sessions.params import REFERENCE, Mode, Payout, Phase, Rule, SessionParams
 from protocols.sessions.shelf import MemoryShelf, Shelf
 from protocols.wire.context import Context, tagged_hash
-from tests.benchmarks.outcome import check
-from tests.benchmarks.real_market import Gas, RealMarket
-from tests.simulation.network import Network
-from tests.simulation.node import Machine, Node
 
 PROVERS = 5
 ETHER = 10**18

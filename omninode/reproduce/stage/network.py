@@ -5,16 +5,26 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+from omninode.reproduce.stage.node import Effects, Node
 from protocols.errors import RemoteProtocolError
 from protocols.sessions import effects as fx
+from protocols.sessions.events import ChainEvent
 from protocols.wire import codec
 from protocols.wire.messages import Announcement, Message
-from tests.simulation.market import FakeMarket
-from tests.simulation.node import Effects, Node
 
 PATIENT = frozenset({"too-early", "not-ready", "wrong-phase"})
 TRIES = 6
+
+
+class Chain(Protocol):
+    """Where transactions go: a real chain or one of the tests' own."""
+
+    @property
+    def block(self) -> int: ...
+    def send(self, sender: bytes, call: str, args: tuple[object, ...]) -> None: ...
+    def mine(self) -> list[ChainEvent]: ...
 
 
 @dataclass
@@ -32,9 +42,7 @@ class Parcel:
 class Network:
     """Runs one session to its end."""
 
-    def __init__(
-        self, nodes: Iterable[Node], market: FakeMarket, seed: int, loss: float = 0.0, gossip: bool = True
-    ) -> None:
+    def __init__(self, nodes: Iterable[Node], market: Chain, seed: int, loss: float = 0.0, gossip: bool = True) -> None:
         self.nodes = {node.address: node for node in nodes}
         self.market, self.loss, self.gossip = market, loss, gossip
         self._rng = random.Random(seed)

@@ -1,0 +1,1 @@
+"""Whole sessions in one process: real machines, wallets and contracts on a local chain; the network is simulated."""
