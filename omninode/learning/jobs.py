@@ -15,9 +15,14 @@ from omninode.learning.model_spec import Model
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One operation; make it with the class methods. ``weights=None`` takes the weights of the job before it."""
+    """One operation; make it with the class methods. ``weights=None`` takes all weights of the job before it."""
 
     fields: dict[str, Any] = field(repr=False)  # megabytes, and nobody's business in a log
+
+    @classmethod
+    def initial(cls, model: Model, seed: int) -> Job:
+        """Fresh random weights, W0: the same that ``pretrain`` starts from; Result.weights."""
+        return cls._make("initial", model, None, None, None, seed)
 
     @classmethod
     def pretrain(cls, model: Model, data_path: Path, seed: int, how: TrainSpec) -> Job:
@@ -25,18 +30,29 @@ class Job:
         return cls._make("pretrain", model, None, data_path, how, seed)
 
     @classmethod
-    def train(cls, document: SessionDocument, weights: bytes | None, data_path: Path, seed: int) -> Job:
-        """A data owner's part of a session; Result.weights and Result.update = new minus old.
+    def train(
+        cls,
+        document: SessionDocument,
+        weights: bytes | None,
+        data_path: Path,
+        seed: int,
+        initial: bytes | None = None,
+        min_samples: int | None = None,
+    ) -> Job:
+        """A data owner's part of a session; Result.weights are all after it, Result.update its public part, new - old.
 
+        weights: the published blob; None takes the public part of the weights of the job before.  initial: W0, from
+        whose private layers it starts; None where all is public.  min_samples: the document's unless given.
         Refuses data that ``data.check`` refuses.
         """
         job = cls._make("train", document.model, weights, data_path, document.train, seed)
-        job.fields["min_samples"] = document.min_samples
+        least = document.min_samples if min_samples is None else min_samples
+        job.fields.update(min_samples=least, public=document.public_layers, initial=initial)
         return job
 
     @classmethod
     def adapt(cls, document: SessionDocument, weights: bytes | None, data_path: Path, epochs: int) -> Job:
-        """The owner's local epochs (MOEp) after a session, in the order given by ``document.seed``; Result.weights."""
+        """The owner's local epochs (MOEp) on all weights, in the order given by ``document.seed``; Result.weights."""
         spec = document.train
         how = TrainSpec(lr=spec.lr, momentum=spec.momentum, batch=spec.batch, epochs=epochs)
         return cls._make("adapt", document.model, weights, data_path, how, document.seed)
@@ -47,16 +63,19 @@ class Job:
         return cls._make("evaluate", model, weights, test_path, None, 0)
 
     @classmethod
-    def _make(cls, op: str, model: Model, weights: bytes | None, path: Path, how: TrainSpec | None, seed: int) -> Job:
-        fields = {"op": op, "model": asdict(model), "weights": weights, "data": str(Path(path).absolute())}
-        return cls({**fields, "train": asdict(how) if how else None, "seed": seed, "min_samples": 1})
+    def _make(
+        cls, op: str, model: Model, weights: bytes | None, path: Path | None, how: TrainSpec | None, seed: int
+    ) -> Job:
+        fields = {"op": op, "model": asdict(model), "weights": weights, "data": str(path.absolute()) if path else None}
+        train = asdict(how) if how else None
+        return cls({**fields, "train": train, "seed": seed, "min_samples": 1, "public": (), "initial": None})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """Answer to one job; what the operation does not give is None.
 
-    weights: float32 little-endian bytes.  update: float32 (d,).  accuracy: 0 to 1.
+    weights: all of them, float32 little-endian bytes.  update: float32, of the public part.  accuracy: 0 to 1.
     """
 
     weights: bytes | None = field(default=None, repr=False)

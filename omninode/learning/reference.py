@@ -32,13 +32,16 @@ def hold_out(samples: Samples, root: int = ROOT_SAMPLES) -> tuple[Samples, Sampl
     return samples.take(rows[:-root]), samples.take(rows[-root:])
 
 
-def reference_job(document: SessionDocument, weights: bytes | None, root_path: Path) -> Job:
-    """Training of the reference, as long as a data owner trains; its Result.update is for ``reference_update``.
+def reference_job(
+    document: SessionDocument, weights: bytes | None, root_path: Path, initial: bytes | None = None
+) -> Job:
+    """Training of the reference, from where and as long as a data owner trains: else products of both mean nothing.
 
-    Its norm is also ``bound.next_bound_verified``'s own_norm, for the session that starts from these weights.
-    weights: the session's blob, or None for those of the job before.  root_path: ``.npz`` of the root set.
+    Its Result.update is for ``reference_update``; its norm is also ``bound.next_bound_verified``'s own_norm, for the
+    session that starts from these weights.  weights: the published blob, or None for the public part of those of the
+    job before.  root_path: ``.npz`` of the root set.  initial: W0, or None where all is public.
     """
-    return Job.adapt(document, weights, root_path, document.train.epochs)
+    return Job.train(document, weights, root_path, document.seed, initial, min_samples=1)
 
 
 def reference_update(update: NDArray[np.floating], bound: int, frac_bits: int) -> NDArray[np.int64]:

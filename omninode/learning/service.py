@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from omninode.learning.document import SessionDocument, TrainSpec
 from omninode.learning.jobs import Job, Result
-from omninode.learning.model_spec import ModelSpec
+from omninode.learning.model_spec import Model
 from omninode.learning.presets import DIGITS
 from omninode.learning.process import WorkerGone, WorkerProcess
 from omninode.learning.slots import slot
@@ -74,14 +74,20 @@ class Trainer:
         await self.run([])
 
     async def train(
-        self, document: SessionDocument, weights: bytes, data_path: Path, seed: int, deadline: float = math.inf
+        self,
+        document: SessionDocument,
+        weights: bytes,
+        data_path: Path,
+        seed: int,
+        deadline: float = math.inf,
+        initial: bytes | None = None,
     ) -> NDArray[np.float32]:
-        """A data owner's update (d,): new weights minus old. Raises TrainingFailed."""
-        (result,) = await self.run([Job.train(document, weights, data_path, seed)], deadline)
+        """A data owner's update (``document.parameters``,), see ``Job.train``. Raises TrainingFailed."""
+        (result,) = await self.run([Job.train(document, weights, data_path, seed, initial)], deadline)
         return _present(result.update)
 
     async def pretrain(
-        self, spec: ModelSpec, data_path: Path, epochs: int, seed: int, how: TrainSpec = DIGITS.pretrain
+        self, spec: Model, data_path: Path, epochs: int, seed: int, how: TrainSpec = DIGITS.pretrain
     ) -> bytes:
         """Weights after ``epochs`` from random ones; ``how`` gives the rest. ``Job.pretrain`` gives the update too."""
         training = TrainSpec(lr=how.lr, momentum=how.momentum, batch=how.batch, epochs=epochs)
@@ -93,7 +99,7 @@ class Trainer:
         (result,) = await self.run([Job.adapt(document, weights, data_path, epochs)])
         return _present(result.weights)
 
-    async def evaluate(self, model: ModelSpec, weights: bytes, test_path: Path) -> float:
+    async def evaluate(self, model: Model, weights: bytes, test_path: Path) -> float:
         """Accuracy on a test set, 0 to 1. Raises TrainingFailed."""
         (result,) = await self.run([Job.evaluate(model, weights, test_path)])
         return _present(result.accuracy)

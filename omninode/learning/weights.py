@@ -1,4 +1,4 @@
-"""Flat weights as bytes: float32 little-endian in the order of ``ModelSpec.tensors``, no pickle. NumPy only."""
+"""Flat weights as bytes: float32 little-endian in the order of ``Model.tensors``, no pickle. NumPy only."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from omninode.learning.model_spec import ModelSpec
+from omninode.learning.model_spec import Model
 
 
-def from_bytes(spec: ModelSpec, blob: bytes) -> NDArray[np.float32]:
-    """Flat weights (d,), a copy. Raises ValueError on a wrong length, NaN or infinity."""
-    if len(blob) != 4 * spec.parameters:
-        raise ValueError(f"weights blob has {len(blob)} bytes, the model needs {4 * spec.parameters}")
+def from_bytes(spec: Model, blob: bytes) -> NDArray[np.float32]:
+    """All weights (d,), a copy. Raises ValueError on a wrong length, NaN or infinity."""
+    return vector(blob, spec.parameters, "the model")
+
+
+def vector(blob: bytes, count: int, what: str) -> NDArray[np.float32]:
+    """``count`` weights, a copy. what: whose they are. Raises ValueError on a wrong length, NaN or infinity."""
+    if len(blob) != 4 * count:
+        raise ValueError(f"weights blob has {len(blob)} bytes, {what} needs {4 * count}")
     weights = np.frombuffer(blob, dtype="<f4").astype(np.float32)
     if not np.isfinite(weights).all():
         raise ValueError(f"weight {int(np.flatnonzero(~np.isfinite(weights))[0])} is not a finite number")
@@ -30,7 +35,7 @@ def digest(blob: bytes) -> bytes:
     return hashlib.sha256(blob).digest()
 
 
-def apply_update(spec: ModelSpec, blob: bytes, mean_update: NDArray[np.float64]) -> bytes:
+def apply_update(spec: Model, blob: bytes, mean_update: NDArray[np.float64]) -> bytes:
     """New weights blob: old plus the mean update (d,); the server step of every session (learning rate 1)."""
     old = from_bytes(spec, blob)
     if mean_update.shape != old.shape:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from omninode.learning.model_spec import Model
+    from omninode.learning.public_part import PublicPart
+
 
 def main(device: str, threads: int, linger: float) -> None:
     """Serve requests until told to stop; leaves through ``os._exit`` to spare torch's slow teardown."""
@@ -93,25 +96,52 @@ def _run(jobs: list[dict[str, Any]], device: torch.device) -> list[dict[str, Any
 def _do(
     job: dict[str, Any], before: NDArray[np.float32] | None, device: torch.device
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """Result and weights of one job; ``before`` are the weights (d,) of the job before it."""
+    """Result and weights of one job; ``before`` are all weights (d,) of the job before it."""
     from omninode.learning import data, models, training, weights
     from omninode.learning.document import TrainSpec, unpack_model
     from omninode.learning.jobs import Result
+    from omninode.learning.model_spec import ModelSpec
+    from omninode.learning.public_part import choose
 
     spec = unpack_model(job["model"])
+    if not isinstance(spec, ModelSpec):
+        raise ValueError(f"a model of kind {spec.kind!r} cannot be trained here")
+    if job["op"] == "initial":
+        fresh = models.initial(spec, job["seed"])
+        return Result(weights.to_bytes(fresh)).pack(), fresh
     path = Path(job["data"])
     data.check(path, spec.features, spec.classes, job["min_samples"])
     samples = data.load(path)
-    if job["op"] == "pretrain":
-        before = models.initial(spec, job["seed"])
-    elif job["weights"] is not None:
-        before = weights.from_bytes(spec, job["weights"])
-    if before is None or len(before) != spec.parameters:
-        raise ValueError("the job brings no weights and no job before it made some for this model")
+    part = choose(spec, job["public"] or None)
+    before = models.initial(spec, job["seed"]) if job["op"] == "pretrain" else _start(job, spec, part, before)
     if job["op"] == "evaluate":
         return Result(accuracy=training.accuracy(spec, before, samples, device)).pack(), before
     after = training.train(spec, before, samples, TrainSpec(**job["train"]), job["seed"], device)
-    return Result(weights.to_bytes(after), after - before).pack(), after
+    return Result(weights.to_bytes(after), part.take(after - before)).pack(), after
+
+
+def _start(
+    job: dict[str, Any], spec: Model, part: PublicPart, before: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """All weights (d,) that a job starts from: its own, or those of the job before it.
+
+    A data owner's job starts from W0 with the published part put in, whoever does it.
+    """
+    from omninode.learning import weights
+
+    blob = job["weights"]
+    if blob is not None:
+        what = "the model" if part.whole else "the public part"
+        published = weights.vector(blob, part.dimension, what)
+    elif before is not None and len(before) == spec.parameters:
+        published = part.take(before)
+    else:
+        raise ValueError("the job brings no weights and no job before it made some for this model")
+    if part.whole:
+        return published
+    if job["initial"] is None:
+        raise ValueError("the model has private layers, and the job brings no initial weights for them")
+    return part.put(weights.from_bytes(spec, job["initial"]), published)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def test_every_legal_document_survives(lr: float, momentum: float, bound: int, s
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, "format 2 is unknown"),
+        ({"format": 1}, "format 1 is unknown; this node reads format 2"),
         ({"weights": b"short"}, "32 bytes"),
         ({"weights": "x" * 32}, "32 bytes"),
         ({"bound": 0}, "bound must be an integer from 1"),
@@ -86,7 +86,7 @@ def test_every_legal_document_survives(lr: float, momentum: float, bound: int, s
         ({"frac_bits": 49}, "frac_bits"),
         ({"min_samples": -1}, "min_samples"),
         ({"seed": 1 << 63}, "seed"),
-        ({"parameters": 5091}, "parameters says 5091, the model has 5090"),
+        ({"parameters": 5091}, "parameters says 5091, the document makes 5090"),
         ({"parameters": ...}, "lacks the field 'parameters'"),
         ({"surplus": 1}, "unknown field 'surplus'"),
         ({"train": []}, "train must be a map"),
@@ -120,7 +120,7 @@ def test_only_canonical_bytes_are_read() -> None:
         SessionDocument.decode(unsorted)
     with pytest.raises(ValueError, match="MessagePack"):
         SessionDocument.decode(DOCUMENT.encode() + b"\0")
-    with pytest.raises(ValueError, match="more than 4096"):
+    with pytest.raises(ValueError, match="more than 65536"):
         SessionDocument.decode(bytes(MAX_BYTES + 1))
     with pytest.raises(ValueError, match="must be a map"):
         SessionDocument.decode(msgpack.packb([1, 2]))
