@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from omninode.reproduce.stage.real_market import Gas
+from omninode.reproduce.stage.blocks import Gas
 from omninode.reproduce.stage.session import PROVERS, grouped, perform, verified, wallet
 from protocols.sessions.params import SessionParams
 from tests.benchmarks.rows import Row, row

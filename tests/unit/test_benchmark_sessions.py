@@ -12,9 +12,9 @@ import pytest
 
 from omninode.chain.wallet import recover
 from omninode.reproduce.stage import session as stage
+from omninode.reproduce.stage.blocks import Gas
 from omninode.reproduce.stage.node import Node
 from omninode.reproduce.stage.outcome import Update, check, expected_pay
-from omninode.reproduce.stage.real_market import Gas
 from protocols.errors import RemoteProtocolError
 from protocols.secagg.keys import public_of
 from protocols.sessions import events as ev

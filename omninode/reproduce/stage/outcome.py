@@ -25,7 +25,8 @@ def check(owner: OwnerMachine, updates: Mapping[bytes, Update], paid: Sequence[i
     if view.phase != Phase.FINISHED or view.batch is None or owner.result is None:
         raise RuntimeError(f"no sum: {view.phase.name} {view.aborted}")
     accepted = [k for k in range(len(view.members)) if view.batch.accepted >> k & 1]
-    if len(accepted) < len(view.members) and (view.p.mode == Mode.GROUPED or view.p.rule in (Rule.NONE, Rule.TRUST)):
+    spares = (Rule.NONE, Rule.TRUST) if view.p.mode == Mode.VERIFIED else (Rule.NONE, Rule.OUTLIER)
+    if len(accepted) < len(view.members) and view.p.rule in spares:
         raise RuntimeError(f"only {accepted} of {len(view.members)} accepted")
     taken = [updates[view.members[k].address] for k in accepted]
     if not np.array_equal(owner.result.total, np.sum(taken, axis=0)):

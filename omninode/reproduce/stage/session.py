@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,10 +17,11 @@ from omninode.chain.devchain import start_anvil
 from omninode.chain.market import Market
 from omninode.chain.registry import Registry
 from omninode.chain.wallet import Wallet, recover
+from omninode.reproduce.stage.blocks import Gas
 from omninode.reproduce.stage.network import Network
 from omninode.reproduce.stage.node import Machine, Node
 from omninode.reproduce.stage.outcome import check
-from omninode.reproduce.stage.real_market import Gas, RealMarket
+from omninode.reproduce.stage.real_market import RealMarket
 from protocols.secagg.keys import public_of
 from protocols.sessions import machines
 from protocols.sessions.identity import Identity
@@ -141,9 +143,21 @@ def play(network: Network, market: RealMarket) -> None:
         network.mine()
 
 
-async def _perform(params: SessionParams, cast: Cast) -> Played:
+@dataclass(frozen=True)
+class Place:
+    """A chain with our contracts and staked provers, where nothing is mined unless somebody asks for it."""
+
+    client: ChainClient
+    market: Market
+    wallets: list[Wallet]
+    staked: Gas
+
+
+@asynccontextmanager
+async def place(data_owners: int) -> AsyncIterator[Place]:
+    """For sessions of up to so many data owners, one after the other. Ends with its chain."""
     wallets = [wallet("owner"), *(wallet("prover", i) for i in range(PROVERS))]
-    wallets += [wallet("data owner", k) for k in range(params.groups * params.group_size)]
+    wallets += [wallet("data owner", k) for k in range(data_owners)]
     fund = {w.address: 1000 * ETHER for w in wallets}
     with start_anvil(fund=fund, block_time=None) as chain, trio.fail_after(LIMIT_S):
         async with ChainClient(chain.url) as client:
@@ -155,16 +169,31 @@ async def _perform(params: SessionParams, cast: Cast) -> Played:
             for i in range(PROVERS):
                 keys = bytes([i + 1]) * 32, public_of(enc_secret(i))
                 await real.stake(wallet("prover", i).address, *keys, ETHER)
-            context = await real.create(params)
-            nodes = cast.nodes(context, params)
-            network = cast.network(nodes, real, seed=1)
-            await trio.to_thread.run_sync(play, network, real)
-            owners = len(wallets) - 1 - PROVERS
-            paid = [await market.payout_of(context.session, k) for k in range(owners)]
-            owner = nodes[-1].machine
-            assert isinstance(owner, OwnerMachine)
-            check(owner, {node.address: node.update for node in nodes if node.update is not None}, paid)
-            return Played(params, context, nodes, network, real.gas)
+            yield Place(client, market, wallets, real.gas)
+
+
+async def perform_at(where: Place, params: SessionParams, cast: Cast) -> Played:
+    """One session, in which everybody whom it has room for takes part. Errors: see ``perform``."""
+    real = RealMarket(where.client, where.market, where.wallets)
+    context = await real.create(params)
+    nodes = cast.nodes(context, params)
+    network = cast.network(nodes, real, seed=1)
+    await trio.to_thread.run_sync(play, network, real)
+    owners = params.groups * params.group_size
+    paid = [await where.market.payout_of(context.session, k) for k in range(owners)]
+    owner = nodes[-1].machine
+    assert isinstance(owner, OwnerMachine)
+    check(owner, {node.address: node.update for node in nodes if node.update is not None}, paid)
+    return Played(params, context, nodes, network, real.gas)
+
+
+async def _perform(params: SessionParams, cast: Cast) -> Played:
+    async with place(params.groups * params.group_size) as where:
+        played = await perform_at(where, params, cast)
+        played.gas.by_call |= where.staked.by_call
+        for sender, used in where.staked.by_sender.items():
+            played.gas.by_sender[sender] += used
+        return played
 
 
 def perform(params: SessionParams, cast: Cast | None = None) -> Played:
