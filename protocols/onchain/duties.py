@@ -1,0 +1,28 @@
+"""What anybody may do for a session of the baseline: end what is overdue, measure the chunks, select."""
+
+from __future__ import annotations
+
+from protocols.onchain.params import State
+from protocols.onchain.view import OnchainView
+from protocols.sessions.effects import Transact
+
+STAGGER = 2
+"""Blocks between one helper's turn and the next one's."""
+
+
+def overdue(view: OnchainView, block: int, turn: int) -> list[Transact]:
+    """The poke that is due in ``block``, if it is our turn. turn: 0 is the first to act."""
+    running = State.REGISTER <= view.state < State.PAYMENT
+    if not running or block <= view.deadline + STAGGER * turn:
+        return []
+    return [Transact("poke", (), key=f"poke/{view.state.name}/{view.deadline}")]
+
+
+def judging(view: OnchainView, block: int, turn: int) -> list[Transact]:
+    """All chunks still to be measured, or the selection once they are; later turns wait in case nobody does it."""
+    if view.state != State.OUTLIER_SUPPRESSION or block < view.since + STAGGER * turn or block > view.deadline:
+        return []
+    missing = [c for c in range(view.p.chunks) if c not in view.measured]
+    if missing:
+        return [Transact("measure", (c,), key=f"measure/{c}") for c in missing]
+    return [Transact("select", (), key="select")]
