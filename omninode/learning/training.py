@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from omninode.learning.data import Samples
@@ -13,6 +16,8 @@ from omninode.learning.model_spec import ModelSpec
 from omninode.learning.models import Net, net_of
 
 _EVAL_BATCH = 1024
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Outputs (m, classes) and labels (m,) give one number, differentiably."""
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -34,6 +39,7 @@ def train(
     how: TrainSpec,
     seed: int,
     device: torch.device | None = None,
+    loss: Loss = functional.cross_entropy,
 ) -> NDArray[np.float32]:
     """All weights (d,) after ``how.epochs`` of SGD with momentum (as torch.optim.SGD) on ``samples``.
 
@@ -47,8 +53,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     for _ in range(how.epochs):
         for batch in torch.split(torch.randperm(len(y), generator=generator).to(where), how.batch):
-            loss = functional.cross_entropy(net(flat, x[batch]), y[batch])
-            (gradient,) = torch.autograd.grad(loss, flat)
+            (gradient,) = torch.autograd.grad(loss(net(flat, x[batch]), y[batch]), flat)
             with torch.no_grad():
                 velocity.mul_(how.momentum).add_(gradient)
                 flat.sub_(velocity, alpha=how.lr)
