@@ -84,6 +84,8 @@ def _session(config: Config) -> tuple[str, str] | None:
     places = owner.data_owners if verified else owner.groups * owner.group_size
     if owner.min_accepted > places:
         return "model_owner.min_accepted", f"is more than {'data_owners' if verified else 'groups x group_size'}"
+    if owner.public_layers and owner.public_count:
+        return "model_owner.public_count", "does not go with public_layers: say which layers, or how many"
     return _proved(owner, verified, rule) or _reference(owner, verified, rule)
 
 

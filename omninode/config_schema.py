@@ -107,6 +107,8 @@ class ModelOwner:
     )
     preset: str = key("digits", "learning task", choices=("digits", "mnist"))
     seed: int = key(0, "starts the model's first random weights", low=0)
+    public_layers: tuple[str, ...] = key((), "layers that sessions publish and improve; empty: the whole model")
+    public_count: int = key(0, "or how many of its layers, taken from the end; 0: the whole model", low=0)
     reward: int = key(12 * 10**15, "for all data owners of a session together", low=0, wei=True)
     prover_fee: int = key(10**15, "for each prover of a session", low=0, wei=True)
     deposit: int = key(10**15, "of each data owner, given back unless it falls silent", low=0, wei=True)

@@ -34,6 +34,10 @@ def demo(
     owners: Annotated[int, typer.Option(help="Data owners.", min=3, max=200)] = 12,
     provers: Annotated[int, typer.Option(help="Provers.", min=5, max=32)] = 5,
     group_size: Annotated[int, typer.Option(help="Mode grouped: data owners in a group.", min=2)] = 3,
+    public_layers: Annotated[
+        str, typer.Option(help="Layers that the owner publishes, with commas: fc1,fc2.", metavar="NAMES")
+    ] = "",
+    public_count: Annotated[int, typer.Option(help="Or how many; 0: the whole model.", min=0)] = 0,
     block_time: Annotated[int, typer.Option(help="Seconds between blocks.", min=1, max=60)] = 1,
     out: Annotated[Path, typer.Option(help="Where the summary goes, in a folder named by the time.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json at the end, and nothing else.")] = False,
@@ -49,6 +53,7 @@ def demo(
     options = DemoOptions(
         mode=mode, certificate=certificate, rule=rule, hostile=hostile, attack=attack, data=data, seed=seed,
         sessions=sessions, owners=owners, provers=provers, group_size=group_size, block_time=block_time, out=out,
-        as_json=as_json,
+        as_json=as_json, public_layers=tuple(name.strip() for name in public_layers.split(",") if name.strip()),
+        public_count=public_count,
     )  # fmt: skip
     raise typer.Exit(main(options))

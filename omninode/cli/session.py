@@ -46,6 +46,12 @@ def create(
     upload_blocks: Count = None,
     settle_blocks: Count = None,
     public_sums: Annotated[bool | None, typer.Option(help="Allow small models.", show_default=False)] = None,
+    public_layers: Annotated[
+        str | None, typer.Option(help="Layers to publish, with commas; the rest stays here.", show_default=False)
+    ] = None,
+    public_count: Annotated[
+        int | None, typer.Option(help="Or how many, from the end; 0: the whole model.", show_default=False)
+    ] = None,
     as_json: JsonOption = False,
     timeout: TimeoutOption = 120.0,
 ) -> None:
@@ -58,7 +64,7 @@ def create(
         "groups": groups, "group_size": group_size, "committee": committee, "threshold": threshold, "rule": rule,
         "mu": mu, "m_krum": m_krum, "payout": payout, "score_cap": score_cap, "min_accepted": min_accepted,
         "register_blocks": register_blocks, "upload_blocks": upload_blocks, "settle_blocks": settle_blocks,
-        "public_sums": public_sums,
+        "public_sums": public_sums, "public_layers": _names(public_layers), "public_count": public_count,
     }  # fmt: skip
     chosen = {key: value for key, value in given.items() if value is not None}
     answer = ask(config, "session_create", timeout, **chosen)
@@ -72,6 +78,8 @@ def _say_created(answer: dict[str, Any]) -> None:
     from omninode.config_values import format_wei
 
     typer.echo(f"session {answer['session']} is open; {format_wei(answer['escrow'])} in escrow")
+    if answer.get("published"):
+        typer.echo(f"it {answer['published']}")
     if answer.get("warning"):
         typer.echo(answer["warning"])
     if answer.get("note"):
@@ -81,6 +89,11 @@ def _say_created(answer: dict[str, Any]) -> None:
     else:
         holds = "holds" if answer["guarantee"] else "does not hold"
         typer.echo(f"the papers' guarantee {holds} for these numbers: {answer.get('why', '')}")
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Names between commas; an empty text is a list of none, which the node refuses."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _wei(text: str | None) -> int | None:

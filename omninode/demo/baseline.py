@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omninode.demo.loot import Loot
-from omninode.learning.document import SessionDocument
+from omninode.learning.document import UNIT_LR, SessionDocument
 from omninode.learning.jobs import Job
 from omninode.learning.presets import Preset
 from omninode.learning.service import Trainer, TrainingFailed
+from omninode.learning.weights import digest
 from omninode.roles.owner_data import FOLDER
-from omninode.store.blobs import BlobError, FileBlobStore
+from omninode.store.blobs import BlobError, BlobMissing, FileBlobStore
 from protocols.sessions.params import Rule
 from protocols.sessions.view import SessionView
 
@@ -64,10 +65,12 @@ class Baseline:
         blobs = FileBlobStore(self._owner_dir / "blobs")
         try:
             document = SessionDocument.decode(blobs.read(view.p.doc_digest))
-            start = np.frombuffer(blobs.read(document.weights), dtype="<f4")
+            start = self._weights(blobs, document)
         except BlobError:
             return None
-        stepped = (start + np.mean(updates, axis=0)).astype("<f4").tobytes()
+        part = document.part
+        moved = part.take(start) + document.server_lr / UNIT_LR * np.mean(updates, axis=0)
+        stepped = part.put(start, moved.astype("<f4")).tobytes()
         own = self._owner_dir / FOLDER / "own.npz"
         jobs = [
             Job.adapt(document, stepped, own, self._preset.adapt_epochs),
@@ -78,6 +81,19 @@ class Baseline:
         except TrainingFailed:  # a ruined model: training on it diverges
             return await self._plain(document, stepped)
         return results[1].accuracy
+
+    @staticmethod
+    def _weights(blobs: FileBlobStore, document: SessionDocument) -> NDArray[np.float32]:
+        """All weights of the owner from which the session's published ones were taken. Raises BlobMissing."""
+        part = document.part
+        if part.whole:
+            return np.frombuffer(blobs.read(document.weights), dtype="<f4")
+        for path in blobs.root.glob("*/*"):
+            if path.stat().st_size == 4 * part.total:
+                found = np.fromfile(path, dtype="<f4")
+                if digest(part.take(found).tobytes()) == document.weights:
+                    return found
+        raise BlobMissing(document.weights.hex())
 
     async def _plain(self, document: SessionDocument, weights: bytes) -> float | None:
         """Without the owner's epochs."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from omninode.chain.transaction import Receipt
-    from omninode.learning.document import SessionDocument
+    from omninode.roles.data_owner import Task
     from omninode.roles.services import Services
     from omninode.roles.sessions import Role
     from protocols.sessions.events import ChainEvent
@@ -112,15 +112,15 @@ def _data_owner(services: Services) -> Role:
                 orders=partial(order_of, data_dir), loot=loot, die=die,
             )  # fmt: skip
 
-        async def _train(self, session: int, document: SessionDocument, weights: bytes) -> NDArray[np.int64] | None:
+        async def _train(self, session: int, task: Task) -> NDArray[np.int64] | None:
             """With "label-flip" a second training, on flipped labels."""
             if order_of(data_dir, session).kind == "label-flip":
                 self._flip = True
-                flipped = await super()._train(session, document, weights)
+                flipped = await super()._train(session, task)
                 self._flip = False
                 if flipped is not None:
                     loot.put(f"{session}-{services.wallet.address.hex()}.flipped", flipped.astype("<i8").tobytes())
-            return await super()._train(session, document, weights)
+            return await super()._train(session, task)
 
         def _data_path(self) -> Path:
             path = super()._data_path()

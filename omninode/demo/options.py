@@ -26,6 +26,7 @@ class DemoOptions:
     Mode verified: certificate, attack (what ``catalogue.chosen`` understands), payout, and score_cap (share of B^2).
     Mode grouped: group_size.  mu_bps: fraction of groups taken for corrupted.  hostile: three attackers in session 3;
     with certificate zk one session of data owners' attacks and one for each attack of a prover.
+    public_layers or public_count: what is published of the model, all where neither is given.
     register/upload/settle_blocks: the three windows.  Money in wei.
     """
 
@@ -45,6 +46,8 @@ class DemoOptions:
     rule: str = "auto"
     payout: str = "contribution"
     score_cap: float = 0.125
+    public_layers: tuple[str, ...] = ()
+    public_count: int = 0
     mu_bps: int = 2500
     register_blocks: int = 15
     upload_blocks: int = 20

@@ -117,6 +117,8 @@ class Play:
     async def run(self) -> tuple[dict[str, Any], bool]:
         say, options = self.narrator.say, self.options
         say(f"[bold]omninode demo[/]: {len(self.cluster.nodes)} nodes, files in {_short(self.stage.root)}")
+        if not self.stage.part.whole:
+            say(f"the owner {self.stage.part.sentence}; every data owner starts the rest from public random weights")
         if self.stage.string is not None:
             say(f"[yellow]{WARNING}[/] ({_short(self.stage.string)}): everybody can forge proofs under it")
         deployment = await self._deploy()
@@ -284,6 +286,7 @@ class Play:
         wall = time.monotonic() - self.started
         result = {
             "data": self.stage.preset.name,
+            "public_layers": list(self.stage.part.layers),
             "parties": self._parties(),
             "accuracy": {
                 "owner_alone": self.owner_alone,

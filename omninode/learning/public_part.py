@@ -37,9 +37,22 @@ class PublicPart:
         return self.dimension == self.total
 
     @property
+    def listed(self) -> tuple[str, ...]:
+        """``SessionDocument.public_layers``: the layers, or () for all."""
+        return () if self.whole else self.layers
+
+    @property
     def share(self) -> float:
         """Published parameters over all."""
         return self.dimension / self.total
+
+    @property
+    def sentence(self) -> str:
+        """For people: which layers, how many parameters, which share."""
+        if self.whole:
+            return f"publishes the whole model: {self.total:,} parameters"
+        counts = f"{self.dimension:,} of {self.total:,} parameters ({100 * self.share:.1f} %)"
+        return f"publishes {', '.join(self.layers)}: {counts}"
 
     def take(self, flat: NDArray[_Real]) -> NDArray[_Real]:
         """The public part (dimension,) of all weights (total,), a copy. Raises ValueError on another shape."""

@@ -6,9 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from omninode.errors import RefusedError, UsageError
+from omninode.learning.document import SessionDocument
 from omninode.roles import outcome
 from omninode.roles.outcome import bits, hexed
+from omninode.store.blobs import BlobError
 from protocols.sessions.params import REFERENCE, Bitmap, Mode, Phase
 from protocols.sessions.view import SessionView
 
@@ -72,7 +76,17 @@ class ControlVerbs:
         ours = driver.machine.status() if driver is not None and hasattr(driver, "machine") else None
         if ours is None:
             ours = next((state for s, _, state in self._services.store.sessions() if s == session), None)
-        return {**summary(view), **detail(view), "ours": ours}
+        learning = await self._learning(view)
+        return {**summary(view), **({"learning": learning} if learning else {}), **detail(view), "ours": ours}
+
+    async def _learning(self, view: SessionView) -> str | None:
+        """Which layers the session publishes; None where its document is not here."""
+        blobs = self._services.blobs
+        try:
+            document = SessionDocument.decode(await trio.to_thread.run_sync(blobs.read, view.p.doc_digest))
+        except (BlobError, ValueError):
+            return None
+        return document.part.sentence
 
     async def create(self, args: dict[str, Any]) -> dict[str, Any]:
         """Create a session as its model owner."""

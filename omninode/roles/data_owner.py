@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import trio
 
 from omninode.learning import data as local_data
 from omninode.learning import fixed_point
-from omninode.learning.document import SessionDocument, training_seed
+from omninode.learning.document import MAX_BYTES, SessionDocument, training_seed
 from omninode.learning.service import TrainingFailed
 from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from omninode.roles.services import Services
     from protocols.sessions.view import SessionView
 
-MAX_DOCUMENT = 1 << 20
 FETCH_DEADLINE = 60.0
 FETCH_TRIES = 5  # at least; on and on while data owners can still register
 FETCH_PAUSE_S = 4.0
@@ -38,6 +38,15 @@ TRAIN_S = 3600.0  # a training that takes longer has missed every deadline
 
 class Refused(Exception):
     """The policy or the data of this node says no; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A session's learning task, fetched and checked. weights: what is published.  initial: W0, None if that is all."""
+
+    document: SessionDocument
+    weights: bytes
+    initial: bytes | None = None
 
 
 UNUSABLE = (Refused, local_data.DataError, NetError, BlobError, LocalProtocolError, ValueError, OSError)
@@ -92,11 +101,11 @@ class DataOwner:
 
         async def train() -> NDArray[np.int64] | None:
             try:
-                document, weights = task or await self._task(view)
+                found = task or await self._task(view)
             except UNUSABLE as error:
                 services.events.write("update_refused", session=session, reason=str(error))
                 return None
-            return await self._train(session, document, weights)
+            return await self._train(session, found)
 
         context = services.context(session)
         return SessionDriver(
@@ -117,13 +126,14 @@ class DataOwner:
         begun = any((s, r) == (view.session, self.name) for s, r, _ in self._services.store.sessions())
         return begun or view.member_of(self._services.wallet.address) is not None
 
-    async def _task(self, view: SessionView) -> tuple[SessionDocument, bytes]:
+    async def _task(self, view: SessionView) -> Task:
         """Document and weights, with our data held against them. Raises one of UNUSABLE."""
-        document, weights = await self._document(view)
+        task = await self._fetch(view)
+        document = task.document
         await trio.to_thread.run_sync(
             local_data.check, self._data_path(), document.features, document.classes, document.min_samples
         )
-        return document, weights
+        return task
 
     def _check_policy(self, view: SessionView) -> None:
         policy, params = self._services.config.data_owner, view.p
@@ -157,18 +167,26 @@ class DataOwner:
             raise Refused("no data: set data.path in the configuration")
         return Path(path)
 
-    async def _document(self, view: SessionView) -> tuple[SessionDocument, bytes]:
+    async def _fetch(self, view: SessionView) -> Task:
         """Fetch document and weights from the owner's node and hold them against the chain."""
         params = view.p
-        document = SessionDocument.decode(await self._blob(view, params.doc_digest, MAX_DOCUMENT))
+        document = SessionDocument.decode(await self._blob(view, params.doc_digest, MAX_BYTES))
         if document.parameters != params.dimension:
             raise Refused(f"document has {document.parameters} parameters, the chain says {params.dimension}")
         if (document.frac_bits, document.bound) != (params.frac_bits, params.bound):
             raise Refused("fixed point or bound of the document differ from the chain")
-        weights = await self._blob(view, document.weights, 4 * document.parameters)
-        if len(weights) != 4 * document.parameters:
-            raise Refused(f"weights are {len(weights)} bytes, expected {4 * document.parameters}")
-        return document, weights
+        weights = await self._weights(view, document.weights, document.part.dimension, "weights")
+        initial = None
+        if document.initial:
+            initial = await self._weights(view, document.initial, document.model.parameters, "initial weights")
+        return Task(document, weights, initial)
+
+    async def _weights(self, view: SessionView, digest: bytes, count: int, what: str) -> bytes:
+        """A blob of ``count`` weights."""
+        blob = await self._blob(view, digest, 4 * count)
+        if len(blob) != 4 * count:
+            raise Refused(f"{what} are {len(blob)} bytes, expected {4 * count}")
+        return blob
 
     async def _blob(self, view: SessionView, digest: bytes, max_size: int) -> bytes:
         """A blob of the session's owner, who may be restarting: tried for as long as it can still be of use."""
@@ -187,17 +205,17 @@ class DataOwner:
                 services.log.info("blob_delayed", session=view.session, blob=digest.hex(), reason=str(error))
             await trio.sleep(min(0.5 * 2**attempt, FETCH_PAUSE_S))
 
-    async def _train(self, session: int, document: SessionDocument, weights: bytes) -> NDArray[np.int64] | None:
+    async def _train(self, session: int, task: Task) -> NDArray[np.int64] | None:
         """Local training in a worker process, then fixed point; None where this node cannot take part after all.
 
         The seed only orders batches; it is no secret.
         """
-        services = self._services
+        services, document = self._services, task.document
         seed = training_seed(document, services.wallet.address)
         for attempt in range(TRAIN_TRIES):
             try:
                 update = await services.trainer.train(
-                    document, weights, self._data_path(), seed, trio.current_time() + TRAIN_S
+                    document, task.weights, self._data_path(), seed, trio.current_time() + TRAIN_S, task.initial
                 )
                 integers = fixed_point.encode(update.astype(np.float64), document.bound, document.frac_bits)
             except fixed_point.FixedPointError as error:

@@ -15,9 +15,9 @@ from omninode.learning.service import TrainingFailed
 from omninode.roles.certificate import certify, insecure
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
-from omninode.roles.owner_model import OwnerModel
+from omninode.roles.owner_model import OwnerModel, Publication
 from omninode.roles.session_keys import Beforehand
-from omninode.roles.terms import check_proved, guarantee, proved, terms
+from omninode.roles.terms import check_proved, guarantee, proved, public_part, terms
 from omninode.store.blobs import BlobError
 from protocols.sessions import machines
 from protocols.sessions.limits import check_params
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from omninode.learning.public_part import PublicPart
     from omninode.roles.services import Services
     from protocols.sessions.view import SessionView
 
@@ -122,7 +123,8 @@ class ModelOwner:
         """Escrow and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         async with self._creating:
             zk = proved(self._services.config.model_owner, overrides)
-            document = await self._document(zk)
+            published = await self._publish(public_part(self._services.config.model_owner, overrides, self.model.model))
+            document = await self._document(zk, published)
             params = self._params(overrides, document, zk)
             if zk:
                 params = await certify(self._services, params)
@@ -138,9 +140,10 @@ class ModelOwner:
             session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
-        note = precision.difference(document, self.model.preset.frac_bits)
+        notes = [precision.difference(document, self.model.preset.frac_bits), published.note]
         return {
-            "session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound, "note": note,
+            "session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound,
+            "note": "\n".join(filter(None, notes)), "published": published.part.sentence,
             **({"warning": insecure(self._services.keys.label)} if zk and self._services.keys.label else {}),
         }  # fmt: skip
 
@@ -168,21 +171,28 @@ class ModelOwner:
             )
         return params
 
-    async def _document(self, zk: bool) -> SessionDocument:
+    async def _publish(self, part: PublicPart) -> Publication:
+        try:
+            return await self.model.publish(part)
+        except TrainingFailed as error:
+            raise RefusedError(f"the initial model cannot be made: {error}", "try again") from error
+
+    async def _document(self, zk: bool, published: Publication) -> SessionDocument:
         """The session document of the current model, put where data owners can fetch it.
 
         zk: with a fixed point for that certificate. UsageError where there is none.
         """
-        state, preset = self.model.require(), self.model.preset
-        frac_bits, bound = preset.frac_bits, state.bound
+        preset, part = self.model.preset, published.part
+        frac_bits, bound = preset.frac_bits, published.bound
         if zk:
             try:
-                frac_bits, bound = precision.proved(preset.model.parameters, bound, frac_bits)
+                frac_bits, bound = precision.proved(part.dimension, bound, frac_bits)
             except ValueError as error:
                 raise UsageError(str(error), "use --certificate attested") from error
         document = SessionDocument(
-            model=preset.model, weights=bytes.fromhex(state.weights), train=preset.train,
-            min_samples=preset.min_samples, frac_bits=frac_bits, bound=bound, seed=secrets.randbits(63),
+            model=self.model.model, weights=published.weights, train=preset.train, min_samples=preset.min_samples,
+            frac_bits=frac_bits, bound=bound, seed=secrets.randbits(63), public_layers=part.listed,
+            initial=published.initial,
         )  # fmt: skip
         await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
         return document

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,41 +12,48 @@ import trio
 from omninode.errors import RefusedError
 from omninode.learning import bound as bounds
 from omninode.learning import fixed_point, precision
+from omninode.learning.document import UNIT_LR
 from omninode.learning.jobs import Job
 from omninode.learning.presets import PRESETS, Preset
 from omninode.learning.reference import reference_job, reference_update
 from omninode.roles import owner_data
+from omninode.roles.model_state import ModelState, norms_of
+from omninode.roles.terms import public_part
 from protocols.sessions.params import Mode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from omninode.learning.document import SessionDocument
+    from omninode.learning.model_spec import Model
+    from omninode.learning.public_part import PublicPart
     from omninode.roles.services import Services
     from protocols.sessions.owner import Output
     from protocols.sessions.params import SessionParams
 
 MODEL_KEY = "model/current"
+KNOWN_WHOLE = (
+    "these weights were open to all until now, the private layers too: what stays private is how later sessions "
+    "change them"
+)
 
 
-@dataclass(frozen=True)
-class ModelState:
-    """weights: blob digest in hex. bound: of the next session, integer, with the preset's frac_bits.
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a session is told of the model. weights, initial: digests of public blobs; initial b"" where all is public.
 
-    accuracy: on the owner's held-out data, None without any. applied: sessions whose sum is in the weights, with the
-    accuracy after each.
+    bound: integer, with the preset's frac_bits.  note: for the owner, "" if there is nothing to say.
     """
 
-    preset: str
-    weights: str
+    part: PublicPart
+    weights: bytes
+    initial: bytes
     bound: int
-    owner_alone: float | None
-    accuracy: float | None
-    applied: tuple[tuple[int, float | None], ...] = ()
+    note: str
 
 
 class OwnerModel:
-    """Loads, trains and saves the model. Weights are public blobs: data owners fetch them from this node."""
+    """Loads, trains and saves the model. Others can fetch of its weights only what ``publish`` puts out."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -62,6 +68,11 @@ class OwnerModel:
         """Architecture and training numbers of this owner's task."""
         return PRESETS[self._config.model_owner.preset]
 
+    @property
+    def model(self) -> Model:
+        """The architecture."""
+        return self.preset.model
+
     def require(self) -> ModelState:
         """The state; RefusedError while the first training is still under way."""
         if self.state is None:
@@ -71,29 +82,50 @@ class OwnerModel:
     async def load_or_pretrain(self) -> None:
         """Take up the saved model, or train the first one on the owner's own data."""
         chosen = self._config.model_owner
+        public_part(chosen, {}, self.model)  # a layer that does not exist is told now, not at the first session
         root_images = chosen.root_images if chosen.mode == "verified" else 0
         self._data = await trio.to_thread.run_sync(
             owner_data.prepare, self._config.data.path, self._services.data_dir, root_images, chosen.seed
         )
         saved = await trio.to_thread.run_sync(self._services.store.meta_get, MODEL_KEY)
         if saved is not None:
-            raw = json.loads(saved)
-            raw["applied"] = tuple((s, a) for s, a in raw["applied"])
-            self.state = ModelState(**raw)
+            self.state = ModelState.decode(saved)
         else:
             await self._pretrain()
         self.ready.set()
 
     async def _pretrain(self) -> None:
         preset, seed = self.preset, self._config.model_owner.seed
-        jobs = [Job.pretrain(preset.model, self._data.own, seed, preset.pretrain)]
-        results = await self._services.trainer.run(jobs + self._evaluation(preset))
-        weights, update = results[0].weights, results[0].update
-        assert weights is not None and update is not None
-        accuracy = results[1].accuracy if len(results) > 1 else None
+        jobs = [Job.initial(self.model, seed), Job.pretrain(self.model, self._data.own, seed, preset.pretrain)]
+        results = await self._services.trainer.run(jobs + self._evaluation())
+        initial, weights, update = results[0].weights, results[1].weights, results[1].update
+        assert initial is not None and weights is not None and update is not None
+        accuracy = results[2].accuracy if len(results) > 2 else None
         bound = bounds.first_bound(float(np.linalg.norm(update.astype(np.float64))), preset.frac_bits)
-        await self._save(ModelState(preset.name, "", bound, accuracy, accuracy), weights)
+        state = ModelState(preset.name, "", bound, accuracy, accuracy, norms=norms_of(self.model, update))
+        await self._save(replace(state, initial=await self._put_initial(initial)), weights)
         self._services.events.write("pretrained", accuracy=accuracy)
+
+    async def publish(self, part: PublicPart) -> Publication:
+        """Put out what a session that publishes ``part`` of the current weights needs. Raises TrainingFailed."""
+        state, blobs = self.require(), self._services.blobs
+        digest = bytes.fromhex(state.weights)
+        if part.whole:
+            await trio.to_thread.run_sync(blobs.set_public, digest, True)
+            return Publication(part, digest, b"", state.bound_for(self.model, part), "")
+        if not state.initial:  # saved before there were public layers
+            (made,) = await self._services.trainer.run([Job.initial(self.model, self._config.model_owner.seed)])
+            assert made.weights is not None
+            await self._save(replace(state, initial=await self._put_initial(made.weights)), await self.weights())
+        note = KNOWN_WHOLE if blobs.is_public(digest) else ""
+        published = part.take(np.frombuffer(await self.weights(), dtype="<f4")).tobytes()
+        put = await trio.to_thread.run_sync(lambda: blobs.put(published, public=True))
+        initial = bytes.fromhex(self.require().initial)
+        return Publication(part, put, initial, state.bound_for(self.model, part), note)
+
+    async def _put_initial(self, weights: bytes) -> str:
+        """Digest in hex of the public blob of W0, from which every data owner starts."""
+        return (await trio.to_thread.run_sync(lambda: self._services.blobs.put(weights, public=True))).hex()
 
     @property
     def has_root_set(self) -> bool:
@@ -109,25 +141,28 @@ class OwnerModel:
         digest = document.digest()
         if digest not in self._references:
             weights = await trio.to_thread.run_sync(self._services.blobs.read, document.weights)
-            (result,) = await self._services.trainer.run([reference_job(document, weights, self._data.root)])
+            job = reference_job(document, weights, self._data.root, await self._initial_of(document))
+            (result,) = await self._services.trainer.run([job])
             assert result.update is not None
             made = reference_update(result.update, document.bound, document.frac_bits)
             self._references = {digest: made}
         return self._references[digest]
 
     async def apply(self, session: int, params: SessionParams, document: SessionDocument, opened: Output) -> None:
-        """W := adapt(W + total / count). Does nothing where this session is in the weights already."""
+        """W := adapt(W + server_lr total / count), the sum put in where it belongs; adapting trains all weights.
+
+        Does nothing where this session is in the weights already.
+        """
         state = self.require()
         if self.has(session):
             return
-        start = np.frombuffer(await self.weights(), dtype="<f4")
         mean = fixed_point.decode_sum(opened.total, document.frac_bits, opened.count)
-        stepped = (start + mean).astype("<f4").tobytes()
+        stepped = _stepped(np.frombuffer(await self.weights(), dtype="<f4"), document, mean)
         preset = self.preset
-        evaluation = self._evaluation(preset)
-        jobs = [Job.adapt(document, stepped, self._data.own, preset.adapt_epochs), *evaluation]
-        if params.mode == Mode.VERIFIED and self._data.root is not None:
-            jobs.append(reference_job(document, None, self._data.root))  # how long the next reference will be
+        evaluation = self._evaluation()
+        jobs = [Job.adapt(document, stepped.tobytes(), self._data.own, preset.adapt_epochs), *evaluation]
+        if params.mode == Mode.VERIFIED and self._data.root is not None:  # how long the next reference will be
+            jobs.append(reference_job(document, None, self._data.root, await self._initial_of(document)))
         results = await self._services.trainer.run(jobs)
         weights = results[0].weights
         assert weights is not None
@@ -135,32 +170,48 @@ class OwnerModel:
         own = results[-1].update if len(results) > 1 + len(evaluation) else None
         bound = precision.rescaled(_next_bound(params, opened, mean, own), params.frac_bits, preset.frac_bits)
         applied = (*state.applied, (session, accuracy))
-        await self._save(replace(state, bound=bound, accuracy=accuracy, applied=applied), weights)
+        changed = replace(
+            state, bound=bound, bound_layers=document.public_layers, accuracy=accuracy, applied=applied
+        )  # fmt: skip
+        await self._save(changed, weights)
         self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=opened.count)
+
+    async def _initial_of(self, document: SessionDocument) -> bytes | None:
+        """The blob of W0, None where all is public."""
+        if not document.initial:
+            return None
+        return await trio.to_thread.run_sync(self._services.blobs.read, document.initial)
 
     def has(self, session: int) -> bool:
         """Whether this session's sum is in the weights."""
         return self.state is not None and any(s == session for s, _ in self.state.applied)
 
     async def weights(self) -> bytes:
-        """The current weights, float32 little-endian."""
+        """All current weights, float32 little-endian."""
         digest = bytes.fromhex(self.require().weights)
         return await trio.to_thread.run_sync(self._services.blobs.read, digest)
 
-    def _evaluation(self, preset: Preset) -> list[Job]:
+    def _evaluation(self) -> list[Job]:
         test = self._config.data.test_path
-        return [Job.evaluate(preset.model, None, Path(test))] if test else []
+        return [Job.evaluate(self.model, None, Path(test))] if test else []
 
     async def _save(self, state: ModelState, weights: bytes) -> None:
         """Blob first, then the state that names it."""
-        digest = await trio.to_thread.run_sync(lambda: self._services.blobs.put(weights, public=True))
+        digest = await trio.to_thread.run_sync(lambda: self._services.blobs.put(weights))
         state = replace(state, weights=digest.hex())
-        await trio.to_thread.run_sync(self._services.store.meta_put, MODEL_KEY, json.dumps(asdict(state)))
+        await trio.to_thread.run_sync(self._services.store.meta_put, MODEL_KEY, state.encode())
         self.state = state
 
     def status(self) -> dict[str, Any]:
         """For `status`: accuracy alone, now, and after each session."""
         return asdict(self.state) if self.state else {"training": True}
+
+
+def _stepped(weights: NDArray[np.float32], document: SessionDocument, mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    """All weights with the server's step in their public part: plus server_lr times the mean update."""
+    part = document.part
+    moved = part.take(weights) + document.server_lr / UNIT_LR * mean
+    return part.put(weights, moved.astype(np.dtype("<f4")))
 
 
 def _next_bound(

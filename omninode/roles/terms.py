@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from omninode.errors import UsageError
+from omninode.learning.public_part import PublicPart, choose
 from protocols.selection import rules
 from protocols.sessions.params import MOST_PROVED, Mode, Payout, Rule, SessionParams
 from protocols.zk.params import Statement
@@ -13,6 +14,7 @@ from protocols.zk.params import Statement
 if TYPE_CHECKING:
     from omninode.config_schema import ModelOwner
     from omninode.learning.document import SessionDocument
+    from omninode.learning.model_spec import Model
 
 MODES = {"grouped": Mode.GROUPED, "verified": Mode.VERIFIED}
 RULES = {
@@ -25,7 +27,7 @@ CERTIFICATES = {"attested": False, "zk": True}
 OVERRIDES = frozenset({
     "mode", "certificate", "reward", "prover_fee", "deposit", "data_owners", "groups", "group_size", "committee",
     "threshold", "rule", "mu", "m_krum", "payout", "score_cap", "min_accepted", "register_blocks", "upload_blocks",
-    "settle_blocks", "gas_price_cap", "public_sums",
+    "settle_blocks", "gas_price_cap", "public_sums", "public_layers", "public_count",
 })  # fmt: skip
 
 
@@ -82,6 +84,27 @@ def terms(
         settle_blocks=pick("settle_blocks"), payout=payout,
         score_cap=score_cap(pick("score_cap"), document.bound) if payout == Payout.CONTRIBUTION else 0,
     )  # fmt: skip
+
+
+def public_part(chosen: ModelOwner, overrides: Mapping[str, Any], model: Model) -> PublicPart:
+    """What a session publishes of ``model``: by names or by count, all where neither is set or the count is 0.
+
+    An override of either replaces both settings. Raises UsageError, listing the model's layers.
+    """
+    layers, count = overrides.get("public_layers"), overrides.get("public_count")
+    if layers is None and count is None:
+        layers, count = chosen.public_layers or None, chosen.public_count
+    cure = "name them with --public-layers, or say how many with --public-count (0: all of the model)"
+    if layers is not None and count:
+        raise UsageError("public_layers and public_count both say what is public", "leave one of them out")
+    if not (layers is None or (isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers))):
+        raise UsageError("public_layers must be names of layers", cure)
+    if not (count is None or type(count) is int):
+        raise UsageError("public_count must be a number of layers", cure)
+    try:
+        return choose(model, tuple(layers) if layers is not None else count or None)
+    except ValueError as error:
+        raise UsageError(str(error), cure) from error
 
 
 def score_cap(share: float, bound: int) -> int:

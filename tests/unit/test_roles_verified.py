@@ -22,7 +22,8 @@ from omninode.learning.presets import DIGITS
 from omninode.learning.service import TrainingFailed
 from omninode.observe.events import EventLog
 from omninode.roles import data_owner, model_owner, prover
-from omninode.roles.owner_model import ModelState, OwnerModel
+from omninode.roles.model_state import ModelState
+from omninode.roles.owner_model import OwnerModel
 from omninode.store import shelf
 from omninode.store.blobs import FileBlobStore
 from omninode.store.db import Store
@@ -51,7 +52,7 @@ class FakeTrainer:
     async def run(self, jobs: Sequence[Job]) -> list[Result]:
         if self.failures:
             raise self.failures.pop(0)
-        self.jobs += [job.fields["op"] + "@" + Path(job.fields["data"]).stem for job in jobs]
+        self.jobs += [job.fields["op"] + "@" + Path(job.fields["data"] or "").stem for job in jobs]
         update = np.ones(D, dtype=np.float32)
         return [Result(update.tobytes(), update * (k + 1), 0.5) for k in range(len(jobs))]
 
@@ -126,7 +127,7 @@ async def test_the_root_set_is_in_no_training_but_the_reference(services: Any) -
     model = await trained(services)
     assert model.has_root_set
     await model.reference(document(services))
-    assert services.trainer.jobs == ["pretrain@own", "adapt@root"]
+    assert services.trainer.jobs == ["initial@", "pretrain@own", "train@root"]
 
 
 async def test_a_reference_has_the_norm_of_the_bound_and_is_made_once(services: Any) -> None:
@@ -137,9 +138,9 @@ async def test_a_reference_has_the_norm_of_the_bound_and_is_made_once(services: 
     assert 0.999 < np.linalg.norm(first.astype(np.float64)) / BOUND <= 1
     again = await model.reference(made)
     assert np.array_equal(first, again)
-    assert len(services.trainer.jobs) == 2
-    await model.reference(replace(made, seed=8))
     assert len(services.trainer.jobs) == 3
+    await model.reference(replace(made, seed=8))
+    assert len(services.trainer.jobs) == 4
 
 
 async def test_the_next_bound_follows_from_sum_and_own_update(services: Any) -> None:
@@ -147,20 +148,20 @@ async def test_the_next_bound_follows_from_sum_and_own_update(services: Any) -> 
     made = document(services, bytes(4 * D))
     opened = Output(np.full(D, 1000, dtype=np.int64), 4, (), (1, 1, 1, 1))
     await model.apply(4, params_for(made), made, opened)
-    assert services.trainer.jobs[1:] == ["adapt@own", "adapt@root"]  # no test data: nothing is evaluated
+    assert services.trainer.jobs[2:] == ["adapt@own", "train@root"]  # no test data: nothing is evaluated
     own = 2 * float(np.sqrt(D))  # the second job's update is of twos
     mean = float(np.sqrt(D)) * 1000 / 4 / 2**16
     assert model.require().bound == bounds.next_bound_verified(mean, 4, own, BOUND, 16) > BOUND
     assert model.has(4)
     await model.apply(4, params_for(made), made, opened)
-    assert len(services.trainer.jobs) == 3, "the same sum is never added twice"
+    assert len(services.trainer.jobs) == 4, "the same sum is never added twice"
 
 
 async def test_a_grouped_owner_holds_nothing_out(services: Any) -> None:
     services.config = replace(services.config, model_owner=replace(services.config.model_owner, mode="grouped"))
     model = await trained(services)
     assert not model.has_root_set
-    assert services.trainer.jobs == ["pretrain@data"]
+    assert services.trainer.jobs == ["initial@", "pretrain@data"]
 
 
 async def test_too_little_data_for_a_root_set(services: Any) -> None:

@@ -13,10 +13,12 @@ from omninode.chain.transaction import Receipt
 from omninode.chain.verifiers import key_terms
 from omninode.errors import RefusedError, SafetyError, UsageError
 from omninode.learning.document import SessionDocument
+from omninode.learning.presets import DIGITS
+from omninode.learning.public_part import choose
 from omninode.roles import data_owner, model_owner, prover
 from omninode.roles.certificate import certify
 from omninode.roles.keyring import NoKeys
-from omninode.roles.owner_model import ModelState
+from omninode.roles.model_state import ModelState
 from protocols.errors import LocalProtocolError
 from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
@@ -326,9 +328,10 @@ async def owner_of(node: Any) -> model_owner.ModelOwner:
 
 async def test_a_document_for_zk_has_fewer_bits(node: Any) -> None:
     role = await owner_of(node)
-    made = await role._document(True)
+    published = await role.model.publish(choose(DIGITS.model))
+    made = await role._document(True, published)
     assert (made.frac_bits, made.bound) == (9, 489_210 >> 7)
-    plain = await role._document(False)
+    plain = await role._document(False, published)
     assert (plain.frac_bits, plain.bound) == (16, 489_210)
 
 
