@@ -1,4 +1,9 @@
-"""What the baseline's contract selects by, recomputed: distances of the rounds' sums over all chunks, then m-Krum."""
+"""What the baseline's contract selects by, recomputed: distances of the rounds' sums over all chunks, then m-Krum.
+
+As ``Krum.sol`` has it: m times the round of lowest score within what remains, ties by number; a score is the sum of the
+max(1, |T| - f - 2) smallest distances within the remaining T, f = floor(mu R). Unlike the rule ``m-krum`` of the market
+(``protocols.selection.rules``) it never refuses: the paper runs R = 2, where |T| - f - 2 is 0.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from protocols.onchain.lanes import Lanes
-from protocols.selection.rules import M_KRUM, select
+from protocols.selection.rules import corrupted
 
 
 def distance(first: Lanes, second: Lanes) -> int:
@@ -30,9 +35,17 @@ def distances(sums: Sequence[Lanes]) -> list[list[int]]:
 def kept_rounds(
     rounds: Sequence[int], table: Sequence[Sequence[int]], created: int, mu_bps: int, m: int
 ) -> tuple[int, ...]:
-    """Rounds that m-Krum keeps, ascending; () where it keeps none.
+    """P', ascending; () without complete rounds.
 
     rounds: numbers of the complete rounds, ascending.  table: their distances.  created: R.
     """
-    chosen = select(M_KRUM, table, created, len(rounds), mu_bps, m)
-    return tuple(rounds[i] for i in chosen or ())
+    faulty = corrupted(created, mu_bps)
+    rest = list(range(len(rounds)))
+    kept: list[int] = []
+    while rest and len(kept) < m:
+        near = max(1, len(rest) - faulty - 2)
+        scores = {r: sum(sorted(table[r][s] for s in rest if s != r)[:near]) for r in rest}
+        best = min(rest, key=lambda r: (scores[r], r))
+        rest.remove(best)
+        kept.append(best)
+    return tuple(sorted(rounds[i] for i in kept))

@@ -1,0 +1,100 @@
+"""What a session of the baseline costs in gas, and whether it fits on a chain at all.
+
+The numbers of each function are measured (contracts/snapshots/onchain.json; a test holds them against it) and, for what
+depends on the size, fitted to it: transactions included, refunds of gas by the contract not subtracted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocols.onchain.lanes import PER_CHUNK, chunk_count, word_count
+
+MOST_PARAMETERS = 32_000
+"""The contract keeps sets of at most 128 chunks in half a word."""
+MOST_ROUNDS, LEAST_GROUP, MOST_GROUP = 16, 2, 255
+FULL = word_count(PER_CHUNK)
+
+CREATE, CREATE_CHUNK = 300_000, 66_000
+POST, POST_WORD = 62_000, 23_000
+START = 100_000
+REGISTER, KEY, CLAIM, EXIT = 80_000, 75_000, 60_000, 60_000
+UPLOAD, UPLOAD_WORD, FRESH_WORD = 75_000, 6_500, 17_100
+MEASURE, MEASURE_WORD, MEASURE_PAIR, MEASURE_PAIR_WORD = 70_000, 2_300, 5_500, 200
+SELECT, SELECT_PAIR, SELECT_SCORE = 70_000, 3_500, 700
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGas:
+    """Gas of a whole session, by function, over all calls. members: N R."""
+
+    by_function: dict[str, int]
+    members: int
+
+    @property
+    def total(self) -> int:
+        """Of everybody together."""
+        return sum(self.by_function.values())
+
+    @property
+    def data_owner(self) -> int:
+        """Of each data owner, on average."""
+        return sum(self.by_function[f] for f in ("register", "postKey", "upload", "claim")) // self.members
+
+
+def session_gas(dimension: int, rounds: int, group_size: int, m_krum: int = 1) -> SessionGas:
+    """What a session would use if all places are taken and nobody is late; also beyond what the contract takes.
+
+    dimension: d.  rounds, group_size: R, N.  ValueError where one of them is below 1.
+    """
+    if rounds < 1 or group_size < 1:
+        raise ValueError(f"{rounds} rounds of {group_size}")
+    chunks, members, pairs = chunk_count(dimension), rounds * group_size, rounds * (rounds - 1) // 2
+    words = (chunks - 1) * FULL + word_count(dimension - (chunks - 1) * PER_CHUNK)
+    per_chunk = MEASURE + pairs * MEASURE_PAIR
+    return SessionGas(
+        {
+            "create": CREATE + chunks * CREATE_CHUNK,
+            "postModel": chunks * POST + words * POST_WORD,
+            "start": START,
+            "register": members * REGISTER,
+            "postKey": members * KEY,
+            "upload": members * (chunks * UPLOAD + words * UPLOAD_WORD) + rounds * words * FRESH_WORD,
+            "measure": chunks * per_chunk + words * (rounds * MEASURE_WORD + pairs * MEASURE_PAIR_WORD),
+            "select": SELECT + pairs * SELECT_PAIR + m_krum * rounds * SELECT_SCORE,
+            "claim": members * CLAIM,
+            "exit": EXIT,
+        },
+        members,
+    )
+
+
+def blocks_needed(dimension: int, rounds: int, group_size: int, block_gas: int) -> int:
+    """Full blocks that the uploads alone would take."""
+    return -(-session_gas(dimension, rounds, group_size).by_function["upload"] // block_gas)
+
+
+def misfit(dimension: int, rounds: int, group_size: int, upload_blocks: int, block_gas: int) -> str:
+    """Why a session cannot be played on chain, in a sentence with the gas it would take; "" where it can.
+
+    upload_blocks: the window for uploads.  block_gas: the chain's limit for a block.
+    """
+    if not 1 <= rounds <= MOST_ROUNDS or not LEAST_GROUP <= group_size <= MOST_GROUP:
+        return (
+            f"the baseline takes 1 to {MOST_ROUNDS} rounds of {LEAST_GROUP} to {MOST_GROUP} data owners, "
+            f"not {rounds} of {group_size}"
+        )
+    gas = session_gas(dimension, rounds, group_size)
+    blocks = blocks_needed(dimension, rounds, group_size, block_gas)
+    costs = (
+        f"a session of {rounds} rounds of {group_size} data owners on chain would take {gas.total:,} gas, "
+        f"{gas.data_owner:,} of it for each data owner"
+    )
+    if dimension > MOST_PARAMETERS:
+        return f"{dimension:,} parameters are more than the {MOST_PARAMETERS:,} that the contract holds: {costs}"
+    if blocks > upload_blocks:
+        return (
+            f"{dimension:,} parameters do not fit: {costs}; the uploads alone fill {blocks} blocks of {block_gas:,} "
+            f"gas, and the window has {upload_blocks}"
+        )
+    return ""
