@@ -18,6 +18,8 @@ from omninode.learning.data import Split
 from omninode.learning.models import initial
 from omninode.learning.presets import Preset
 from omninode.learning.training import accuracy, train
+from protocols.gram.distances import distances as exact_distances
+from protocols.selection import tuning
 
 Weights = NDArray[np.float32]
 Sum = NDArray[np.float64] | NDArray[np.int64]
@@ -67,13 +69,23 @@ class Options:
     """How to compute. integers: through ``fixed_point`` as the protocol does, else plain float64.
 
     clip: at B, and step 6's norm check; without it nothing is bounded.  mu: share of corrupt groups that rule
-    ``outlier`` reckons with.  factors: of ``bound.first_bound`` and ``bound.next_bound``.
+    ``outlier`` reckons with.  factors: of ``bound.first_bound`` and ``bound.next_bound``.  published: bound and server
+    learning rate of the next session by ``tuning.next_terms`` from the distances of group means; wants integers.
     """
 
     integers: bool = False
     clip: bool = True
     mu: float = 0.25
     factors: tuple[float, float] = (bounds.FIRST_FACTOR, bounds.NEXT_FACTOR)
+    published: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Integer bound and server learning rate of a session."""
+
+    bound: int
+    rate: int = tuning.UNIT
 
 
 def draw(parties: int, group_size: int, sessions: int, seed: int) -> list[Plan]:
@@ -123,17 +135,17 @@ def simulate(
     seeds = seed_of or (lambda session, party: (seed * 1000 + session) * 1000 + party + 1)
     start = initial(spec, seed)
     model = train(spec, start, split.owner, preset.pretrain, seed)
-    limit = bounds.first_bound(float(np.linalg.norm(model - start)), preset.frac_bits, how.factors[0])
+    terms = Terms(bounds.first_bound(float(np.linalg.norm(model - start)), preset.frac_bits, how.factors[0]))
     run = Run(accuracy(spec, model, split.test))
     rng = np.random.default_rng([seed, 0xBAD])
     for index, plan in enumerate(plans):
         updates = _train_all(preset, split, model, plan, lambda k, s=index: seeds(s, k))  # type: ignore[misc]
         norms = tuple(float(np.linalg.norm(update)) for update in updates.values())
-        before = limit / 2**preset.frac_bits
+        before = terms.bound / 2**preset.frac_bits
         for k in plan.hostile & updates.keys():
             noise = rng.standard_normal(spec.parameters)
             updates[k] = noise * (10 * before / np.linalg.norm(noise))
-        model, limit, kept = _server_step(preset, model, limit, plan, updates, how)
+        model, terms, kept = _server_step(preset, model, terms, plan, updates, how)
         adapting = replace(preset.train, epochs=preset.adapt_epochs)
         model = train(spec, model, split.owner, adapting, seeds(index, OWNER))
         run.sessions.append(Session(accuracy(spec, model, split.test), before, tuple(kept), norms))
@@ -150,9 +162,10 @@ def _train_all(
 
 
 def _server_step(
-    preset: Preset, model: Weights, limit: int, plan: Plan, updates: dict[int, NDArray[np.float64]], how: Options
-) -> tuple[Weights, int, list[int]]:
-    """Steps 4 (survivors), 6 (norm of the sum), 7 (outlier) and 8 (mean of what is kept); new weights, next bound."""
+    preset: Preset, model: Weights, terms: Terms, plan: Plan, updates: dict[int, NDArray[np.float64]], how: Options
+) -> tuple[Weights, Terms, list[int]]:
+    """Steps 4 (survivors), 6 (norm of the sum), 7 (outlier) and 8 (mean of what is kept); new weights, next terms."""
+    limit = terms.bound
     alive: dict[int, list[int]] = {}
     for r, group in enumerate(plan.groups):
         survivors = [k for k in group if k in updates]
@@ -170,10 +183,23 @@ def _server_step(
     chosen = select_outlier(distances, len(plan.groups), how.mu, len(alive) - len(passed))
     kept, sizes = [passed[i] for i in chosen], [len(alive[passed[i]]) for i in chosen]
     if not kept:
-        return model, limit, []
+        return model, terms, []
     mean = fixed_point.decode_sum(np.sum([sums[r] for r in kept], axis=0), preset.frac_bits, sum(sizes))
-    following = bounds.next_bound([squares[r] for r in kept], sizes, preset.frac_bits, how.factors[1])
-    return (model + mean).astype(np.float32), following, kept
+    stepped = (model + terms.rate / tuning.UNIT * mean).astype(np.float32)
+    if how.published:
+        return stepped, _published(preset, terms, {r: alive[r] for r in passed}, sums, sum(sizes)), kept
+    return stepped, Terms(bounds.next_bound([squares[r] for r in kept], sizes, preset.frac_bits, how.factors[1])), kept
+
+
+def _published(preset: Preset, terms: Terms, passed: dict[int, list[int]], sums: dict[int, Sum], count: int) -> Terms:
+    """By the rule that everybody can check. count: of the accepted; all that passed stand for the valid ones."""
+    vectors = np.array([sums[r] for r in passed], dtype=np.int64)
+    sizes = [len(group) for group in passed.values()]
+    apart = exact_distances([[int(x) for x in row] for row in vectors @ vectors.T], sizes)
+    outcome = tuning.Outcome(
+        sum(sizes), count, fixed_point.MAX_MAGNITUDE - 1, distances=tuple(map(tuple, apart)), sizes=tuple(sizes)
+    )
+    return Terms(*tuning.next_terms(terms.bound, terms.rate, preset.frac_bits, outcome))
 
 
 def _encode(update: NDArray[np.float64], limit: int | None, preset: Preset, how: Options) -> Sum:

@@ -23,7 +23,7 @@ from omninode.learning.simulate import OWNER, Weights
 from omninode.learning.simulate_batch import train_many
 from omninode.learning.training import accuracy, train
 from protocols.gram.distances import distances
-from protocols.selection import rules, scores
+from protocols.selection import rules, scores, tuning
 
 RULES = {"none": rules.NONE, "outlier": rules.OUTLIER, "multi-krum": rules.MULTI_KRUM, "m-krum": rules.M_KRUM}
 ROOT = -2
@@ -38,7 +38,8 @@ class Setup:
 
     attack, form: of ``poison``; "" for none.  attackers: party indices, who collude.  mu_bps: of the distance rules.
     root: samples held out.  epochs: of the reference, None for as many as data owners train.  factors: of
-    ``bound.first_bound`` and ``bound.next_bound_verified``.
+    ``bound.first_bound`` and ``bound.next_bound_verified``.  published: the next terms by ``tuning.next_terms``, from
+    "norms" or "scores" as if they were public; "": the owner's own rule.
     """
 
     rule: str = "trust"
@@ -50,6 +51,7 @@ class Setup:
     root: int = ROOT_SAMPLES
     epochs: int | None = None
     factors: tuple[float, float] = (bounds.FIRST_FACTOR, bounds.VERIFIED_FACTOR)
+    published: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Game:
         start = initial(preset.model, seed)
         self.model: Weights = train(preset.model, start, self.own, preset.pretrain, seed)
         self.bound = bounds.first_bound(float(np.linalg.norm(self.model - start)), preset.frac_bits, setup.factors[0])
+        self.rate = tuning.UNIT
         self.reference = self.train(self.root, 0, ROOT, setup.epochs)
 
     def run(self, sessions: int) -> VerifiedRun:
@@ -121,19 +124,30 @@ class Game:
         products = {k: int(updates[k] @ ref) for k in valid} if self.setup.proof else {}
         accepted = select(self.setup, updates, valid, products)
         if accepted:
-            self._apply(session, [updates[k] for k in accepted])
+            self._apply(session, [updates[k] for k in accepted], self._outcome(updates, valid, accepted, products))
         related = scores.copies(gram_of([updates[k] for k in accepted]), range(len(accepted))) if products else {}
         copies = {accepted[i]: size for i, size in related.items()}
         return Judged(self.accuracy(), limit, tuple(valid), tuple(accepted), products, copies)
 
-    def _apply(self, session: int, accepted: list[Update]) -> None:
-        """Mean of the accepted, the owner's own epochs, then reference and bound of the next session."""
+    def _outcome(
+        self, updates: dict[int, Update], valid: list[int], accepted: list[int], products: dict[int, int]
+    ) -> tuning.Outcome:
+        """What the chain would show."""
+        norms = [fixed_point.norm_squared(updates[k]) for k in valid] if self.setup.published == "norms" else ()
+        phi = [products[k] for k in valid] if self.setup.published == "scores" else ()
+        most = fixed_point.MAX_MAGNITUDE - 1
+        return tuning.Outcome(len(valid), len(accepted), most, norms=tuple(norms), scores=tuple(phi))
+
+    def _apply(self, session: int, accepted: list[Update], outcome: tuning.Outcome) -> None:
+        """Mean of the accepted, the owner's own epochs, then reference and terms of the next session."""
         preset, count = self.preset, len(accepted)
         mean = fixed_point.decode_sum(np.sum(np.array(accepted, dtype=np.float64), axis=0), preset.frac_bits, count)
-        self.model = (self.model + mean).astype(np.float32)
+        self.model = (self.model + self.rate / tuning.UNIT * mean).astype(np.float32)
         self.model = (self.model + self.train(self.own, session, OWNER, preset.adapt_epochs)).astype(np.float32)
         self.reference = self.train(self.root, session + 1, ROOT, self.setup.epochs)
-        if self.setup.proof:
+        if self.setup.published:
+            self.bound, self.rate = tuning.next_terms(self.bound, self.rate, preset.frac_bits, outcome)
+        elif self.setup.proof:
             norms = float(np.linalg.norm(mean)), count, float(np.linalg.norm(self.reference))
             self.bound = bounds.next_bound_verified(*norms, self.bound, preset.frac_bits, self.setup.factors[1])
 

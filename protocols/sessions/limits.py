@@ -140,10 +140,10 @@ def _check_field(p: SessionParams) -> None:
         )
     _within("dimension", p.dimension, 1, MOST_DIMENSION)
     _within("frac_bits", p.frac_bits, 0, MOST_FRAC_BITS)
+    most = most_bound(p)
     if p.mode == Mode.VERIFIED:
         if p.public_sums:
             raise ValueError("public_sums goes with mode grouped only: here no sum but the output is opened")
-        most = LARGEST_PROVED if p.zk else pine.largest_bound(p.dimension)
         if not 1 <= p.bound <= most:
             raise ValueError(
                 f"bound is {p.bound} in units of 2^-{p.frac_bits}; the largest that can be proved with "
@@ -155,9 +155,15 @@ def _check_field(p: SessionParams) -> None:
             f"dimension is {p.dimension}; below {PRIVATE_DIMENSION} the checks reveal sums of groups to the provers: "
             "say public_sums if that is fine"
         )
-    most = largest_bound(p.dimension, p.group_size, p.groups)
     if not 1 <= p.bound <= most:
         raise ValueError(
             f"bound is {p.bound} in units of 2^-{p.frac_bits}; the largest allowed with d = {p.dimension}, "
             f"{p.groups} groups of {p.group_size} is {most} (lower frac_bits or the bound itself)"
         )
+
+
+def most_bound(p: SessionParams) -> int:
+    """The largest ``bound`` that goes with the other numbers of a session."""
+    if p.mode == Mode.VERIFIED:
+        return LARGEST_PROVED if p.zk else pine.largest_bound(p.dimension)
+    return largest_bound(p.dimension, p.group_size, p.groups)
