@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omninode.learning.document import MAX_BYTES, SessionDocument, TrainSpec, training_seed
-from omninode.learning.model_spec import ModelSpec
+from omninode.learning.document import MAX_BYTES, UNIT_LR, Perturbation, SessionDocument, TrainSpec, training_seed
+from omninode.learning.model_spec import ForeignModel, ModelSpec
 from omninode.learning.presets import DIGITS, MNIST, PRESETS
 
 DOCUMENT = SessionDocument(
@@ -20,9 +20,9 @@ DOCUMENT = SessionDocument(
 )
 
 
-def raw(**changes: Any) -> dict[str, Any]:
-    """The map inside DOCUMENT's bytes, changed; a value of ... deletes the key; "a.b" reaches into a map."""
-    fields: dict[str, Any] = {**asdict(DOCUMENT), "parameters": 5090}
+def raw(document: SessionDocument = DOCUMENT, **changes: Any) -> dict[str, Any]:
+    """The map inside a document's bytes, changed; a value of ... deletes the key; "a__b" reaches into a map."""
+    fields: dict[str, Any] = {**asdict(document), "parameters": document.parameters}
     for key, value in changes.items():
         inner, _, leaf = key.rpartition("__")
         target = fields[inner] if inner else fields
@@ -56,6 +56,75 @@ def test_round_trip_and_digest() -> None:
     assert (DOCUMENT.parameters, DOCUMENT.features, DOCUMENT.classes) == (5090, 64, 10)
     assert DOCUMENT.norm_bound == 1.5
     assert data == pack(raw())
+
+
+SPLIT = replace(DOCUMENT, public_layers=("fc2", "fc3"), initial=b"i" * 32)
+FOREIGN = ForeignModel("export", "ab" * 32, 1000, (4, 4), 3, (("fc.weight", (3, 16)), ("fc.bias", (3,))))
+BARE = replace(DIGITS.model, bias=False)
+PERTURBED = replace(DOCUMENT, model=BARE, perturbation=Perturbation((0.5,) * 10, (1.0, 2.0, 3.0)))
+
+
+@pytest.mark.parametrize(
+    ("document", "parameters"),
+    [
+        (SPLIT, 1530 + 310),
+        (replace(SPLIT, public_layers=("fc1",)), 3250),
+        (replace(DOCUMENT, model=FOREIGN), 51),
+        (replace(DOCUMENT, model=replace(FOREIGN, kind="module", source="a.b:C", size=0)), 51),
+        (PERTURBED, 3 * (64 * 50 + 50 * 30 + 30 * 10)),
+        (replace(DOCUMENT, server_lr=UNIT_LR // 2, follows=7), 5090),
+    ],
+    ids=["split", "one layer", "export", "module", "perturbed", "tuned"],
+)
+def test_other_documents_survive(document: SessionDocument, parameters: int) -> None:
+    assert SessionDocument.decode(document.encode()) == document
+    assert document.parameters == parameters
+
+
+def test_a_split_document_knows_its_public_part() -> None:
+    assert SPLIT.part.layers == ("fc2", "fc3")
+    assert DOCUMENT.part.whole
+
+
+@pytest.mark.parametrize(
+    ("document", "changes", "words"),
+    [
+        (SPLIT, {"public_layers": ["fc9"]}, "there is no layer 'fc9': the model has the layers fc1, fc2, fc3"),
+        (SPLIT, {"public_layers": ["fc3", "fc2"]}, "each layer once, in the order of the model"),
+        (SPLIT, {"public_layers": ["fc2", "fc2", "fc3"]}, "each layer once, in the order of the model"),
+        (SPLIT, {"public_layers": "fc2"}, "public_layers must be names"),
+        (SPLIT, {"public_layers": [1]}, "public_layers must be names"),
+        (SPLIT, {"public_layers": []}, "initial must be the 32 bytes of a SHA-256 digest where layers are private"),
+        (SPLIT, {"initial": b""}, "initial must be the 32 bytes"),
+        (SPLIT, {"initial": "i" * 32}, "initial must be the 32 bytes"),
+        (SPLIT, {"parameters": 5090}, "parameters says 5090, the document makes 1840"),
+        (DOCUMENT, {"server_lr": 0}, "server_lr must be an integer from 1"),
+        (DOCUMENT, {"server_lr": 1.0}, "server_lr must be an integer"),
+        (DOCUMENT, {"follows": -1}, "follows must be an integer"),
+        (DOCUMENT, {"perturbation": {"noise": [0.5] * 10, "bounds": [1.0] * 3}}, "without biases"),
+        (PERTURBED, {"perturbation__noise": [0.5] * 9}, "needs 10 numbers"),
+        (PERTURBED, {"perturbation__noise": [0.5] * 9 + [float("nan")]}, "perturbation.noise must be a float"),
+        (PERTURBED, {"perturbation__bounds": [1.0] * 2}, "perturbation.bounds has the wrong length"),
+        (PERTURBED, {"public_layers": ["fc3"], "initial": b"i" * 32}, "is published whole"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "kind": "pickle"}}, 'model.kind must be "module" or "export"'),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "source": "up.pt2"}}, "SHA-256 digest in hex"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "size": 0}}, "model.size"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "classes": 1}}, "model.classes"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": []}}, "model.layout must be 1 to"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["a", [1]], ["a", [1]]]}}, "names a tensor twice"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["a", [0]]]}}, "model.layout[a]"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["a"]]}}, "pairs of a name and a shape"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["a", [1 << 20, 1 << 10]]]}}, "are more than"),
+        (DOCUMENT, {"model__bias": 1}, "model.bias must be true or false"),
+    ],
+)
+def test_what_is_wrong_with_the_newer_fields_is_named(
+    document: SessionDocument, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        SessionDocument.decode(pack(raw(document, **changes)))
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
