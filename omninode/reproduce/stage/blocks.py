@@ -1,12 +1,12 @@
 """Blocks of a local chain, mined when the stage says so: what every transaction used, and the time the chain took.
 
-The time of a block is that of the request that mines it, less that of an empty block (the median of the empty ones of
-the same session): executing, hashing and storing; neither signing, nor sending, nor waiting.
+The time of a block is that of the request that mines it, less that of an empty block: executing, hashing and storing;
+neither signing, nor sending, nor waiting. It is less than a request's noise, which only ever adds to it: so the block
+and an empty one are mined several times on the same state (``evm_snapshot``, ``evm_revert``), the least times count.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Mined:
-    """One of a block's transactions. block: index into ``Gas.milliseconds``."""
+    """One of a block's transactions. block: number, from 0, among those that the stage mined."""
 
     sent: Sent
     gas: int
@@ -53,49 +53,42 @@ class Mined:
 class Gas:
     """Gas used: by function, one entry per call; and by who paid it. calldata: bytes of what was sent, by function.
 
-    mined: every transaction.  milliseconds: of the request that mined each block.
+    mined: every transaction.  milliseconds: by block with transactions, where blocks are timed.
     """
 
     by_call: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     by_sender: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
     calldata: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     mined: list[Mined] = field(default_factory=list)
-    milliseconds: list[float] = field(default_factory=list)
+    milliseconds: dict[int, float] = field(default_factory=dict)
 
-    def add(self, sent: Sent, receipt: Receipt) -> None:
-        """A transaction of the last block."""
+    def add(self, sent: Sent, receipt: Receipt, block: int) -> None:
+        """A mined transaction."""
         self.by_call[sent.call if receipt.ok else f"{sent.call}, reverted"].append(receipt.gas_used)
         self.by_sender[sent.sender] += receipt.gas_used
-        self.mined.append(Mined(sent, receipt.gas_used, receipt.ok, len(self.milliseconds) - 1))
+        self.mined.append(Mined(sent, receipt.gas_used, receipt.ok, block))
 
     @property
     def session(self) -> int:
         """All of it, without what provers pay once to be in the registry."""
         return sum(sum(used) for call, used in self.by_call.items() if not call.startswith("registry."))
 
-    @property
-    def empty_ms(self) -> float:
-        """Milliseconds of an empty block: the median. ValueError where there was none."""
-        full = {mined.block for mined in self.mined}
-        empty = [spent for block, spent in enumerate(self.milliseconds) if block not in full]
-        if not empty:
-            raise ValueError("no block was empty")
-        return statistics.median(empty)
-
     def times(self) -> list[float]:
-        """Milliseconds by transaction, as in ``mined``: a block's are split by gas. Noise can make one negative."""
-        empty, together = self.empty_ms, [0] * len(self.milliseconds)
+        """Milliseconds by transaction, as in ``mined``: a block's are split by gas. KeyError: blocks were not timed."""
+        together: dict[int, int] = defaultdict(int)
         for mined in self.mined:
             together[mined.block] += mined.gas
-        return [(self.milliseconds[m.block] - empty) * m.gas / together[m.block] for m in self.mined]
+        return [self.milliseconds[m.block] * m.gas / together[m.block] for m in self.mined]
 
 
 class Blocks:
     """Transactions of known wallets into the blocks of a chain that mines nothing by itself."""
 
-    def __init__(self, client: ChainClient, chain_id: int, wallets: Sequence[Wallet]) -> None:
-        self.client, self.chain_id, self.gas = client, chain_id, Gas()
+    def __init__(self, client: ChainClient, chain_id: int, wallets: Sequence[Wallet], timings: int = 0) -> None:
+        """timings: how many times each block is mined for its time; 0: blocks are not timed."""
+        self.client, self.chain_id, self.timings, self.gas, self._mined = client, chain_id, timings, Gas(), 0
         self._wallets = {wallet.address: wallet for wallet in wallets}
+        self._raw: dict[str, str] = {}
 
     async def submit(self, sender: bytes, to: bytes, data: bytes, value: int, gas: int = TX_GAS) -> str:
         """Hash of the transaction, "" where the contract would refuse it: then a node does not send it either."""
@@ -106,21 +99,38 @@ class Blocks:
             return ""
         nonce = await self.client.nonce(sender, "pending")
         unsigned = Unsigned(self.chain_id, nonce, GWEI // 10, 10 * GWEI, gas, to, value, data)
-        raw = unsigned.sign(self._wallets[sender].sign_digest)
-        return str(await self.client.rpc("eth_sendRawTransaction", "0x" + raw.hex()))
+        raw = "0x" + unsigned.sign(self._wallets[sender].sign_digest).hex()
+        tx_hash = str(await self.client.rpc("eth_sendRawTransaction", raw))
+        self._raw[tx_hash] = raw
+        return tx_hash
 
     async def mine(self, sent: Sequence[Sent]) -> list[Sent]:
         """Mine one block and write down what everything used; a revert counts too. Returns what did not fit into it."""
-        began = time.perf_counter()
+        pool = [each for each in sent if each.tx_hash]
+        if pool and self.timings:
+            full, empty = zip(*[await self._rehearse(pool) for _ in range(self.timings)], strict=True)
+            self.gas.milliseconds[self._mined] = min(full) - min(empty)
         await self.client.rpc("anvil_mine", "0x1")
-        self.gas.milliseconds.append(1e3 * (time.perf_counter() - began))
         waiting = []
-        for each in sent:
-            if not each.tx_hash:
-                continue
+        for each in pool:
             receipt = await self.client.read(parse_receipt, "eth_getTransactionReceipt", each.tx_hash)
             if receipt is None:
                 waiting.append(each)
             else:
-                self.gas.add(each, receipt)
+                self.gas.add(each, receipt, self._mined)
+        self._mined += 1
         return waiting
+
+    async def _rehearse(self, pool: Sequence[Sent]) -> tuple[float, float]:
+        """Milliseconds of the next block with all of it, and without any. Afterwards all is as it was."""
+        raw = [("eth_sendRawTransaction", (self._raw[each.tx_hash],)) for each in pool]
+        spent = []
+        for _ in range(2):
+            snapshot = await self.client.rpc("evm_snapshot")
+            began = time.perf_counter()
+            await self.client.rpc("anvil_mine", "0x1")
+            spent.append(1e3 * (time.perf_counter() - began))
+            await self.client.rpc("evm_revert", snapshot)
+            await self.client.rpc("anvil_dropAllTransactions")  # of what did not fit
+        await self.client.rpc_many(raw)
+        return spent[0], spent[1]

@@ -24,8 +24,9 @@ from protocols.wire.context import Context
 class RealMarket:
     """One session of ``market``. ``send`` and ``mine`` are called from a worker thread of the running trio."""
 
-    def __init__(self, client: ChainClient, market: Market, wallets: Sequence[Wallet]) -> None:
-        self.blocks, self.block, self.session = Blocks(client, market.chain_id, wallets), 0, 0
+    def __init__(self, client: ChainClient, market: Market, wallets: Sequence[Wallet], timings: int = 0) -> None:
+        """timings: see ``Blocks``."""
+        self.blocks, self.block, self.session = Blocks(client, market.chain_id, wallets, timings), 0, 0
         self._client, self._market = client, market
         self._deposit, self._phase = 0, Phase.NONE
         self._queue: list[tuple[bytes, str, tuple[object, ...]]] = []

@@ -172,9 +172,9 @@ async def place(data_owners: int) -> AsyncIterator[Place]:
             yield Place(client, market, wallets, real.gas)
 
 
-async def perform_at(where: Place, params: SessionParams, cast: Cast) -> Played:
-    """One session, in which everybody whom it has room for takes part. Errors: see ``perform``."""
-    real = RealMarket(where.client, where.market, where.wallets)
+async def perform_at(where: Place, params: SessionParams, cast: Cast, timings: int = 0) -> Played:
+    """One session with everybody whom it has room for. timings: see ``Blocks``. Errors: see ``perform``."""
+    real = RealMarket(where.client, where.market, where.wallets, timings)
     context = await real.create(params)
     nodes = cast.nodes(context, params)
     network = cast.network(nodes, real, seed=1)
