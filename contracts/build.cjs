@@ -6,7 +6,17 @@ const crypto = require("crypto");
 const fs = require("fs");
 const path = require("path");
 
-const CONTRACTS = ["DataMarket", "ProverRegistry", "Money", "Proofs", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers"];
+const CONTRACTS = [
+  "DataMarket", "ProverRegistry", "Money", "Proofs", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers",
+  "SecModelUpdate", "SecModelUpdates",
+];
+// Where they are, if not in src itself; whose errors they can revert with besides their own.
+const FOLDERS = { ZkVerifier: "zk/", ZkVerifiers: "zk/", SecModelUpdate: "onchain/", SecModelUpdates: "onchain/", ModelChunk: "onchain/" };
+const CALLED = {
+  DataMarket: CONTRACTS.slice(1, 9),
+  SecModelUpdate: ["ModelChunk"],
+  SecModelUpdates: ["SecModelUpdate"],
+};
 const SETTINGS = {
   optimizer: { enabled: true, runs: 200 },
   viaIR: true,
@@ -56,7 +66,7 @@ function compile(files) {
   return output.contracts;
 }
 
-/** The market's ABI also names the errors of what it calls, so that a client can decode every revert. */
+/** An ABI that also names the errors of what it calls, so that a client can decode every revert. */
 function withErrors(abi, others) {
   const key = (entry) => JSON.stringify([entry.type, entry.name, entry.inputs]);
   const known = new Set(abi.map(key));
@@ -69,13 +79,13 @@ function main() {
   const files = sources();
   const hash = sourceHash(files);
   const compiled = compile(files);
-  const of = (name) => compiled[name.startsWith("Zk") ? `src/zk/${name}.sol` : `src/${name}.sol`][name];
+  const of = (name) => compiled[`src/${FOLDERS[name] || ""}${name}.sol`][name];
   let different = false;
   for (const name of CONTRACTS) {
     const { abi, evm } = of(name);
     const size = evm.deployedBytecode.object.length / 2;
     if (size > 24576) throw new Error(`${name}: ${size} bytes of runtime code, the limit is 24576`);
-    const full = name === "DataMarket" ? withErrors(abi, CONTRACTS.slice(1).map((other) => of(other).abi)) : abi;
+    const full = withErrors(abi, (CALLED[name] || []).map((other) => of(other).abi));
     const artifact = { abi: full, bytecode: "0x" + evm.bytecode.object, linkReferences: evm.bytecode.linkReferences, sourceHash: hash };
     const text = JSON.stringify(artifact, null, 1) + "\n";
     const file = path.join(root, "artifacts", `${name}.json`);

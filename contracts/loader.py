@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).parent
 CONTRACTS = (
     "DataMarket", "ProverRegistry", "Money", "Proofs", "Selection", "Terms", "Verified", "ZkVerifier", "ZkVerifiers",
+    "SecModelUpdate", "SecModelUpdates",
 )  # fmt: skip
 #: What DataMarket calls into: deploy these first and pass their addresses to `link`.
 LIBRARIES = ("Money", "Proofs", "Selection", "Terms", "Verified")
