@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import trio
@@ -49,6 +50,29 @@ class Task:
     initial: bytes | None = None
 
 
+class Offer(Protocol):
+    """What must be known of a session to fetch what is to be trained; ``SessionView`` is one."""
+
+    session: int
+
+    @property
+    def phase(self) -> Phase: ...
+    @property
+    def p(self) -> Named: ...
+
+
+class Named(Protocol):
+    """What the chain says of a session's learning task."""
+
+    @property
+    def doc_digest(self) -> bytes: ...
+    @property
+    def owner_peer(self) -> bytes: ...
+    @property
+    def dimension(self) -> int: ...
+
+
+Vector = TypeVar("Vector", bound="NDArray[Any]")
 UNUSABLE = (Refused, local_data.DataError, NetError, BlobError, LocalProtocolError, ValueError, OSError)
 
 
@@ -169,26 +193,31 @@ class DataOwner:
 
     async def _fetch(self, view: SessionView) -> Task:
         """Fetch document and weights from the owner's node and hold them against the chain."""
+        task = await self._offered(view)
+        if (task.document.frac_bits, task.document.bound) != (view.p.frac_bits, view.p.bound):
+            raise Refused("fixed point or bound of the document differ from the chain")
+        return task
+
+    async def _offered(self, view: Offer) -> Task:
+        """Document and weights of any kind of session."""
         params = view.p
         document = SessionDocument.decode(await self._blob(view, params.doc_digest, MAX_BYTES))
         if document.parameters != params.dimension:
             raise Refused(f"document has {document.parameters} parameters, the chain says {params.dimension}")
-        if (document.frac_bits, document.bound) != (params.frac_bits, params.bound):
-            raise Refused("fixed point or bound of the document differ from the chain")
         weights = await self._weights(view, document.weights, document.part.dimension, "weights")
         initial = None
         if document.initial:
             initial = await self._weights(view, document.initial, document.model.parameters, "initial weights")
         return Task(document, weights, initial)
 
-    async def _weights(self, view: SessionView, digest: bytes, count: int, what: str) -> bytes:
+    async def _weights(self, view: Offer, digest: bytes, count: int, what: str) -> bytes:
         """A blob of ``count`` weights."""
         blob = await self._blob(view, digest, 4 * count)
         if len(blob) != 4 * count:
             raise Refused(f"{what} are {len(blob)} bytes, expected {4 * count}")
         return blob
 
-    async def _blob(self, view: SessionView, digest: bytes, max_size: int) -> bytes:
+    async def _blob(self, view: Offer, digest: bytes, max_size: int) -> bytes:
         """A blob of the session's owner, who may be restarting: tried for as long as it can still be of use."""
         services, attempt = self._services, 0
         while True:
@@ -206,7 +235,14 @@ class DataOwner:
             await trio.sleep(min(0.5 * 2**attempt, FETCH_PAUSE_S))
 
     async def _train(self, session: int, task: Task) -> NDArray[np.int64] | None:
-        """Local training in a worker process, then fixed point; None where this node cannot take part after all.
+        """Local training, then fixed point; None where this node cannot take part after all."""
+        bound, frac_bits = task.document.bound, task.document.frac_bits
+        return await self._trained(session, task, lambda u: fixed_point.encode(u.astype(np.float64), bound, frac_bits))
+
+    async def _trained(
+        self, session: int, task: Task, finish: Callable[[NDArray[np.float32]], Vector]
+    ) -> Vector | None:
+        """Local training in a worker process; None where it fails or ``finish`` refuses the update (d,).
 
         The seed only orders batches; it is no secret.
         """
@@ -217,7 +253,7 @@ class DataOwner:
                 update = await services.trainer.train(
                     document, task.weights, self._data_path(), seed, trio.current_time() + TRAIN_S, task.initial
                 )
-                integers = fixed_point.encode(update.astype(np.float64), document.bound, document.frac_bits)
+                finished = finish(update)
             except fixed_point.FixedPointError as error:
                 services.events.write("update_refused", session=session, reason=str(error))
                 services.log.error("update_refused", session=session, reason=str(error))
@@ -228,5 +264,5 @@ class DataOwner:
                 await trio.sleep(2.0**attempt)
             else:
                 services.events.write("trained", session=session)
-                return integers
+                return finished
         return None
