@@ -1,0 +1,224 @@
+"""A model owner that publishes chosen layers only: what it serves, what it keeps, and where a sum goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from omninode.errors import UsageError
+from omninode.learning.document import UNIT_LR, SessionDocument
+from omninode.learning.jobs import Job, Result
+from omninode.learning.presets import DIGITS
+from omninode.learning.public_part import PublicPart, choose
+from omninode.roles import model_owner
+from omninode.roles.model_state import ModelState, norms_of
+from omninode.roles.owner_model import KNOWN_WHOLE, MODEL_KEY, OwnerModel
+from protocols.sessions.owner import Output
+from protocols.sessions.params import SessionParams
+from tests.unit.test_roles_verified import Mode, services, view_of  # noqa: F401
+
+D = DIGITS.model.parameters
+PART = choose(DIGITS.model, ("fc2", "fc3"))
+INITIAL = np.full(D, 0.25, np.float32)
+TRAINED = np.linspace(1, 2, D, dtype=np.float32)
+
+
+class PlainTrainer:
+    """W0 is a quarter everywhere, pre-training gives TRAINED, adapting adds 1, a data owner's update is of threes."""
+
+    def __init__(self) -> None:
+        self.jobs: list[dict[str, Any]] = []
+
+    async def run(self, jobs: Sequence[Job]) -> list[Result]:
+        self.jobs += [job.fields for job in jobs]
+        return [self._do(job.fields) for job in jobs]
+
+    def _do(self, job: dict[str, Any]) -> Result:
+        if job["op"] == "initial":
+            return Result(INITIAL.tobytes())
+        if job["op"] == "pretrain":
+            return Result(TRAINED.tobytes(), TRAINED - INITIAL)
+        if job["op"] == "adapt":
+            return Result((np.frombuffer(job["weights"], "<f4") + 1).astype("<f4").tobytes())
+        part = choose(DIGITS.model, job["public"] or None)
+        return Result(None, np.full(part.dimension, 3, np.float32))
+
+    def last(self, op: str) -> dict[str, Any]:
+        return next(job for job in reversed(self.jobs) if job["op"] == op)
+
+
+@pytest.fixture
+def node(services: Any) -> Any:  # noqa: F811
+    services.trainer = PlainTrainer()
+    return services
+
+
+@pytest.fixture
+async def owner(node: Any) -> model_owner.ModelOwner:
+    role = model_owner.ModelOwner(node)
+    await role.model.load_or_pretrain()
+    return role
+
+
+def choosing(node: Any, **changes: Any) -> None:
+    node.config = replace(node.config, model_owner=replace(node.config.model_owner, **changes))
+
+
+async def document_of(owner: model_owner.ModelOwner, part: PublicPart, **changes: Any) -> SessionDocument:
+    made = replace(await owner._document(False, await owner._publish(part)), **changes)
+    owner._services.blobs.put(made.encode(), public=True)
+    return made
+
+
+def params_for(made: SessionDocument) -> SessionParams:
+    changes = {"doc_digest": made.digest(), "dimension": made.parameters, "bound": made.bound, "frac_bits": 16}
+    return view_of(Mode.VERIFIED, **changes).p
+
+
+def opened(made: SessionDocument, each: float, count: int = 4) -> Output:
+    """A sum whose mean is ``each`` in every coordinate."""
+    total = np.full(made.parameters, round(each * count * 2**16), dtype=np.int64)
+    return Output(total, count, (), (1,) * count)
+
+
+async def test_only_the_public_part_and_w0_are_served(owner: model_owner.ModelOwner, node: Any) -> None:
+    made = await document_of(owner, PART)
+    assert node.blobs.read(made.weights) == PART.take(TRAINED).tobytes()
+    assert node.blobs.read(made.initial) == INITIAL.tobytes()
+    whole = bytes.fromhex(owner.model.require().weights)
+    assert node.blobs.read(whole) == TRAINED.tobytes()
+    assert [node.blobs.is_public(blob) for blob in (made.weights, made.initial, made.digest())] == [True] * 3
+    assert not node.blobs.is_public(whole)
+    assert (made.public_layers, made.parameters) == (("fc2", "fc3"), PART.dimension)
+
+
+async def test_the_whole_model_is_served_from_its_first_session_on(owner: model_owner.ModelOwner, node: Any) -> None:
+    digest = bytes.fromhex(owner.model.require().weights)
+    assert not node.blobs.is_public(digest)
+    made = await document_of(owner, choose(DIGITS.model))
+    assert (made.weights, made.initial, made.public_layers) == (digest, b"", ())
+    assert node.blobs.is_public(digest)
+
+
+async def test_weights_that_were_open_are_called_so(owner: model_owner.ModelOwner) -> None:
+    assert (await owner.model.publish(PART)).note == ""
+    await owner.model.publish(choose(DIGITS.model))
+    assert (await owner.model.publish(PART)).note == KNOWN_WHOLE
+
+
+@pytest.mark.parametrize("server_lr", [UNIT_LR, UNIT_LR // 2])
+async def test_a_sum_goes_into_the_public_part_and_adapting_changes_all(
+    owner: model_owner.ModelOwner, node: Any, server_lr: int
+) -> None:
+    made = await document_of(owner, PART, server_lr=server_lr)
+    await owner.model.apply(4, params_for(made), made, opened(made, 0.5))
+    stepped = PART.put(TRAINED, PART.take(TRAINED) + np.float32(0.5 * server_lr / UNIT_LR))
+    assert np.allclose(np.frombuffer(node.trainer.last("adapt")["weights"], "<f4"), stepped, atol=1e-6)
+    weights = np.frombuffer(await owner.model.weights(), "<f4")
+    assert np.allclose(weights, stepped + 1, atol=1e-6)
+    assert not node.blobs.is_public(bytes.fromhex(owner.model.require().weights))
+    again = await document_of(owner, PART)
+    assert node.blobs.read(again.weights) == PART.take(weights).tobytes()
+
+
+async def test_the_whole_model_steps_as_it_always_did(owner: model_owner.ModelOwner, node: Any) -> None:
+    made = await document_of(owner, choose(DIGITS.model))
+    output = opened(made, 0.3)
+    await owner.model.apply(4, params_for(made), made, output)
+    assert node.trainer.last("adapt")["weights"] == (TRAINED + output.total / 2**16 / 4).astype("<f4").tobytes()
+
+
+async def test_a_reference_starts_where_a_data_owner_starts(owner: model_owner.ModelOwner, node: Any) -> None:
+    made = await document_of(owner, PART)
+    reference = await owner.model.reference(made)
+    assert reference.shape == (PART.dimension,)
+    job, theirs = node.trainer.last("train"), Job.train(made, PART.take(TRAINED).tobytes(), Path("/x"), 0).fields
+    assert (job["weights"], job["initial"]) == (theirs["weights"], INITIAL.tobytes())
+    assert (job["public"], job["train"]) == (theirs["public"], theirs["train"])
+    await owner.model.apply(4, params_for(made), made, opened(made, 0.5))
+    following = node.trainer.last("train")
+    assert (following["weights"], following["initial"]) == (None, INITIAL.tobytes())
+
+
+async def test_each_session_can_publish_other_layers(owner: model_owner.ModelOwner) -> None:
+    first, other = await document_of(owner, PART), choose(DIGITS.model, ("fc1",))
+    await owner.model.apply(4, params_for(first), first, opened(first, 0.5))
+    state, norms = owner.model.require(), dict(owner.model.require().norms)
+    assert state.bound_layers == PART.layers
+    made = await document_of(owner, other)
+    expected = state.bound * norms["fc1"] / np.hypot(norms["fc2"], norms["fc3"])
+    assert made.bound == pytest.approx(expected, rel=1e-5)
+    assert (await document_of(owner, PART)).bound == state.bound
+    await owner.model.apply(5, params_for(made), made, opened(made, -0.5))
+    assert owner.model.require().bound_layers == ("fc1",)
+
+
+async def test_the_first_bound_is_the_norm_of_the_public_part(owner: model_owner.ModelOwner) -> None:
+    update = TRAINED - INITIAL
+    whole = await document_of(owner, choose(DIGITS.model))
+    assert whole.bound == int(np.linalg.norm(update.astype(np.float64)) * 2**16)
+    made = await document_of(owner, PART)
+    assert made.bound == pytest.approx(np.linalg.norm(PART.take(update)) * 2**16, rel=1e-5)
+
+
+async def test_certificate_zk_counts_what_is_published(owner: model_owner.ModelOwner) -> None:
+    made = await owner._document(True, await owner._publish(PART))
+    whole = await owner._document(True, await owner._publish(choose(DIGITS.model)))
+    assert made.bound < 1 << 10 and whole.bound < 1 << 12  # 1,840 and 5,090 coordinates
+    assert made.frac_bits < 16
+
+
+async def test_a_state_from_before_is_taken_up(node: Any) -> None:
+    digest = node.blobs.put(TRAINED.tobytes(), public=True)
+    old = {"preset": "digits", "weights": digest.hex(), "bound": 1000, "owner_alone": 0.6, "accuracy": 0.7}
+    node.store.meta_put(MODEL_KEY, json.dumps({**old, "applied": [[1, 0.65], [2, None]]}))
+    role = model_owner.ModelOwner(node)
+    await role.model.load_or_pretrain()
+    assert role.model.require() == ModelState(**old, applied=((1, 0.65), (2, None)))
+    assert not node.trainer.jobs
+    assert (await document_of(role, choose(DIGITS.model))).bound == 1000
+    published = await role.model.publish(PART)
+    assert published.bound == int(1000 * np.sqrt(PART.dimension / D))  # nothing is known but the number of parameters
+    assert published.note == KNOWN_WHOLE
+    assert node.blobs.read(published.initial) == INITIAL.tobytes()
+    again = OwnerModel(node)
+    await again.load_or_pretrain()
+    assert again.require() == role.model.require()
+    assert again.require().initial
+
+
+def test_a_state_survives_its_text() -> None:
+    norms = norms_of(DIGITS.model, TRAINED)
+    state = ModelState("digits", "ab", 7, None, 0.5, ((1, 0.5),), ("fc3",), "cd", norms)
+    assert ModelState.decode(state.encode()) == state
+    assert np.hypot.reduce([norm for _, norm in norms]) == pytest.approx(np.linalg.norm(TRAINED), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"public_layers": ["conv9"]}, "there is no layer 'conv9': the model has the layers fc1, fc2, fc3"),
+        ({"public_layers": []}, "the public part is empty"),
+        ({"public_count": 4}, "4 public layers"),
+        ({"public_count": -1}, "-1 public layers"),
+        ({"public_layers": ["fc1"], "public_count": 1}, "both say what is public"),
+        ({"public_layers": "fc1"}, "must be names"),
+        ({"public_layers": [1]}, "must be names"),
+        ({"public_count": True}, "must be a number"),
+    ],
+)
+async def test_what_cannot_be_published(owner: model_owner.ModelOwner, overrides: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        await owner.create_session(overrides)
+
+
+async def test_a_layer_that_does_not_exist_is_told_at_the_start(node: Any) -> None:
+    choosing(node, public_layers=("fc1", "conv2"))
+    with pytest.raises(UsageError, match="there is no layer 'conv2'"):
+        await OwnerModel(node).load_or_pretrain()
