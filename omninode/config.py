@@ -104,7 +104,8 @@ def _build(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     chosen: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for dotted, value in {**values, "node.data_dir": values.get("node.data_dir") or "."}.items():
         section, name = split(dotted)
-        if keys_of(section)[name].metadata["path"] and value:
+        a_path = keys_of(section)[name].metadata["path"] and (dotted != "model_owner.model" or value.endswith(".pt2"))
+        if a_path and value:
             value = os.path.normpath(path.parent / Path(value).expanduser())
         chosen[section][name] = value
     return {section: cls(**chosen[section]) for section, cls in SECTIONS.items()}

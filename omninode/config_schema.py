@@ -11,6 +11,7 @@ MODES = ("verified", "grouped")
 CERTIFICATES = ("attested", "zk")
 RULES = ("auto", "none", "trust", "outlier", "multi-krum", "m-krum")
 PAYOUTS = ("equal", "contribution")
+TUNINGS = ("own", "published")
 
 
 def key(
@@ -106,9 +107,13 @@ class ModelOwner:
         "attested", "mode verified: attested by the committee, or zk, proved to the contract", choices=CERTIFICATES
     )
     preset: str = key("digits", "learning task", choices=("digits", "mnist"))
+    model: str = key("", "package.module:Callable, or .pt2 of torch.export; empty: the preset's", path=True)
+    model_shape: str = key("", "of one sample of a package.module:Callable, as 1x28x28; empty: as the data is")
+    weights: str = key("", "start from this .safetensors or .pt file; empty: from random weights", path=True)
     seed: int = key(0, "starts the model's first random weights", low=0)
     public_layers: tuple[str, ...] = key((), "layers that sessions publish and improve; empty: the whole model")
     public_count: int = key(0, "or how many of its layers, taken from the end; 0: the whole model", low=0)
+    tuning: str = key("own", "bound and server rate: own choice, or published rule from last session", choices=TUNINGS)
     reward: int = key(12 * 10**15, "for all data owners of a session together", low=0, wei=True)
     prover_fee: int = key(10**15, "for each prover of a session", low=0, wei=True)
     deposit: int = key(10**15, "of each data owner, given back unless it falls silent", low=0, wei=True)
@@ -148,6 +153,7 @@ class Learning:
         "", "folder through which the nodes of one machine share the slots; empty: not shared", path=True
     )
     threads: int = key(1, "threads of one training", low=1, high=256)
+    allowed_models: tuple[str, ...] = key((), "models that may be imported, package.module:Callable; runs their code")
 
 
 @dataclass(frozen=True, slots=True)

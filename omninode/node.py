@@ -105,6 +105,7 @@ async def _build(
     trainer = Trainer(
         Path(config.learning.slots_dir or data_dir / "slots"), slots=config.learning.slots,
         device=config.learning.device, threads=config.learning.threads, log=log,
+        find=blobs.path, allowed=(*config.learning.allowed_models, config.model_owner.model),
     )  # fmt: skip
     return Services(
         config=config, data_dir=data_dir, log=log, events=events, store=store,

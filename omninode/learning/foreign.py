@@ -24,7 +24,7 @@ from omninode.learning.foreign_graph import Graph
 from omninode.learning.model_spec import ForeignModel
 from omninode.learning.models import Net
 
-__all__ = ["ForeignError", "describe_export", "describe_module", "load"]
+__all__ = ["ForeignError", "describe_export", "describe_module", "initial", "load"]
 
 _SAMPLES = 2
 _STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
@@ -67,7 +67,7 @@ def describe_module(
 def describe_export(file: Path) -> tuple[ForeignModel, NDArray[np.float32]]:
     """For a model's owner: what its document says of a ``torch.export`` file, and the weights in it.
 
-    Raises ForeignError, or OSError where the file cannot be read.
+    Raises ForeignError.
     """
     data = _read(file, MAX_FILE)
     exported = foreign_check.read(data)
@@ -76,9 +76,25 @@ def describe_export(file: Path) -> tuple[ForeignModel, NDArray[np.float32]]:
     return ForeignModel("export", source, len(data), exported.shape, classes, exported.layout), exported.initial
 
 
+def initial(model: ForeignModel, file: Path | None, allowed: Collection[str], seed: int) -> NDArray[np.float32]:
+    """The weights (d,) that the model brings: of a fresh module, or those in the file. Arguments as of ``load``."""
+    if model.kind == "module":
+        found, weights = describe_module(model.source, model.shape, seed, allowed)
+    else:
+        exported = foreign_check.read(_bytes(model, file))
+        found, weights = model, exported.initial
+        _agree(model, exported.layout, exported.shape)
+    if found != model:
+        raise ForeignError(f"{model.source:.100} is not the model that it was")
+    return weights
+
+
 def _read(file: Path, most: int) -> bytes:
-    with file.open("rb") as stream:
-        data = stream.read(most + 1)
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as error:
+        raise ForeignError(f"{file}: {error.strerror or error}") from None
     if len(data) > most:
         raise ForeignError(f"{file.name} has more than {most} bytes")
     return data

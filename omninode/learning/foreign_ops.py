@@ -22,9 +22,10 @@ zeros_like _to_copy _unsafe_view
 _OVERLOADS = """
 add.Tensor add.Scalar sub.Tensor sub.Scalar mul.Tensor mul.Scalar div.Tensor div.Scalar rsub.Scalar rsub.Tensor
 pow.Tensor_Scalar pow.Tensor_Tensor addcmul.default clamp.default clamp.Tensor clamp_min.default clamp_max.default
-where.self where.ScalarOther where.ScalarSelf masked_fill.Scalar masked_fill.Tensor eq.Scalar eq.Tensor ne.Scalar ne.Tensor
-lt.Scalar lt.Tensor le.Scalar le.Tensor gt.Scalar gt.Tensor ge.Scalar ge.Tensor
-softmax.int log_softmax.int _softmax.default _log_softmax.default logsumexp.default mean.dim sum.dim_IntList var.dim
+where.self where.ScalarOther where.ScalarSelf masked_fill.Scalar masked_fill.Tensor eq.Scalar eq.Tensor ne.Scalar
+ne.Tensor lt.Scalar lt.Tensor le.Scalar le.Tensor gt.Scalar gt.Tensor ge.Scalar
+ge.Tensor softmax.int log_softmax.int
+_softmax.default _log_softmax.default logsumexp.default mean.dim sum.dim_IntList var.dim
 var.correction std.dim std.correction max.dim min.dim norm.ScalarOpt_dim linalg_vector_norm.default
 flatten.using_ints unflatten.int transpose.int squeeze.dim squeeze.dims select.int slice.Tensor narrow.default
 split.Tensor split_with_sizes.default unbind.int movedim.int movedim.intlist mT.default swapaxes.default

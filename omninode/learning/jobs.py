@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,27 @@ class Job:
         return cls._make("initial", model, None, None, None, seed)
 
     @classmethod
+    def describe(cls, source: str, shape: tuple[int, ...], allowed: Sequence[str]) -> Job:
+        """What a session document says of somebody's model; Result.model.
+
+        source: "package.module:Callable", which must be in ``allowed``, with the shape of one sample; or the path of a
+        .pt2 file, which says its shape itself.
+        """
+        return cls({"op": "describe", "source": source, "shape": shape, "allowed": tuple(allowed)})
+
+    @classmethod
+    def check(cls, model: Model) -> Job:
+        """Load the model and nothing else: whether this node can, and may."""
+        return cls._make("check", model, None, None, None, 0)
+
+    @classmethod
+    def read(cls, model: Model, path: Path) -> Job:
+        """All weights from a .safetensors, .pt or .pth file; Result.weights."""
+        return cls._make("read", model, None, path, None, 0)
+
+    @classmethod
     def pretrain(cls, model: Model, data_path: Path, seed: int, how: TrainSpec) -> Job:
-        """Train fresh random weights; Result.weights, and Result.update = after minus before (for ``first_bound``)."""
+        """Train the weights of the job before, else fresh ones; Result.weights, Result.update = after minus before."""
         return cls._make("pretrain", model, None, data_path, how, seed)
 
     @classmethod
@@ -68,7 +88,16 @@ class Job:
     ) -> Job:
         fields = {"op": op, "model": asdict(model), "weights": weights, "data": str(path.absolute()) if path else None}
         train = asdict(how) if how else None
-        return cls({**fields, "train": train, "seed": seed, "min_samples": 1, "public": (), "initial": None})
+        more = {"min_samples": 1, "public": (), "initial": None, "file": None, "allowed": ()}
+        return cls({**fields, "train": train, "seed": seed, **more})
+
+    def placed(self, find: Callable[[bytes], Path] | None, allowed: Sequence[str]) -> dict[str, Any]:
+        """The fields, and where this node has the file of an exported model, and which modules it allows."""
+        model = self.fields.get("model", {})
+        if "layout" not in model:
+            return self.fields
+        file = str(find(bytes.fromhex(model["source"]))) if find and model["kind"] == "export" else None
+        return {**self.fields, "file": file, "allowed": tuple(allowed)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +105,21 @@ class Result:
     """Answer to one job; what the operation does not give is None.
 
     weights: all of them, float32 little-endian bytes.  update: float32, of the public part.  accuracy: 0 to 1.
+    model: what ``document.unpack_model`` reads.
     """
 
     weights: bytes | None = field(default=None, repr=False)
     update: NDArray[np.float32] | None = field(default=None, repr=False)
     accuracy: float | None = None
+    model: dict[str, Any] | None = None
 
     def pack(self) -> dict[str, Any]:
         """Plain map for the wire."""
         update = None if self.update is None else self.update.astype("<f4").tobytes()
-        return {"weights": self.weights, "update": update, "accuracy": self.accuracy}
+        return {"weights": self.weights, "update": update, "accuracy": self.accuracy, "model": self.model}
 
     @classmethod
     def unpack(cls, raw: dict[str, Any]) -> Result:
         """Inverse of ``pack``."""
         update = None if raw["update"] is None else np.frombuffer(raw["update"], "<f4").astype(np.float32)
-        return cls(raw["weights"], update, raw["accuracy"])
+        return cls(raw["weights"], update, raw["accuracy"], raw["model"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ class Trainer:
     slots_dir: shared by the daemons of one user.  device: "auto", "cpu", "cuda", "cuda:1".  threads: of torch.
     linger_s: how long an idle worker stays (importing torch costs 1 to 2 s of CPU, an idle worker about 150 MB);
     0 ends it after each batch. Idle workers hold no slot. A worker dies with its node, however that ends.
+    find: the file of an exported model by its digest; allowed: import paths of models that may be imported.
     Deadlines are times of the Trio clock (``trio.current_time() + seconds``). Cancelling kills the worker.
     """
 
@@ -45,11 +46,14 @@ class Trainer:
         threads: int = 1,
         log: Any = None,
         linger_s: float = 90.0,
+        find: Callable[[bytes], Path] | None = None,
+        allowed: Sequence[str] = (),
     ) -> None:
         if slots < 1 or threads < 1:
             raise ValueError("slots and threads must be at least 1")
         self._slots_dir, self._slots = slots_dir, slots
         self._device, self._threads, self._linger_s = device, threads, linger_s
+        self._find, self._allowed = find, tuple(allowed)
         self._log = log if log is not None else structlog.get_logger("omninode.learning")
         self._lock = trio.Lock()
         self._worker: WorkerProcess | None = None
@@ -60,7 +64,7 @@ class Trainer:
         with trio.move_on_at(deadline):
             async with self._lock, slot(self._slots_dir, self._slots):
                 waited = trio.current_time() - started
-                answer = await self._ask({"jobs": [job.fields for job in jobs]})
+                answer = await self._ask({"jobs": [job.placed(self._find, self._allowed) for job in jobs]})
             if "error" in answer:
                 raise TrainingFailed(answer["error"])
             spent = trio.current_time() - started - waited

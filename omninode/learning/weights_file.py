@@ -24,8 +24,15 @@ class WeightsFileError(ValueError):
 def read(path: Path) -> dict[str, NDArray[np.float32]]:
     """Tensors by name. A .pt may hold them in a map of its own, "state_dict".
 
-    Raises WeightsFileError for other files, other numbers, or a pickle with anything but tensors; OSError.
+    Raises WeightsFileError for files that cannot be read, other numbers, or a pickle with anything but tensors.
     """
+    try:
+        return _read(path)
+    except OSError as error:
+        raise WeightsFileError(f"{path}: {error.strerror or error}") from None
+
+
+def _read(path: Path) -> dict[str, NDArray[np.float32]]:
     if path.stat().st_size > MAX_FILE:
         raise WeightsFileError(f"{path.name} has more than {MAX_FILE} bytes")
     if path.suffix == ".safetensors":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from omninode.learning.model_spec import Model
+    from omninode.learning.models import Net
     from omninode.learning.public_part import PublicPart
 
 
@@ -95,29 +96,73 @@ def _run(jobs: list[dict[str, Any]], device: torch.device) -> list[dict[str, Any
 
 def _do(
     job: dict[str, Any], before: NDArray[np.float32] | None, device: torch.device
-) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """Result and weights of one job; ``before`` are all weights (d,) of the job before it."""
-    from omninode.learning import data, models, training, weights
+) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
+    """Result and weights of one job; ``before`` are all weights (d,) of the job before it, if it had any."""
+    from omninode.learning import data, training, weights, weights_file
     from omninode.learning.document import TrainSpec, unpack_model
     from omninode.learning.jobs import Result
-    from omninode.learning.model_spec import ModelSpec
     from omninode.learning.public_part import choose
 
+    if job["op"] == "describe":
+        return Result(model=_described(job)).pack(), before
     spec = unpack_model(job["model"])
-    if not isinstance(spec, ModelSpec):
-        raise ValueError(f"a model of kind {spec.kind!r} cannot be trained here")
     if job["op"] == "initial":
-        fresh = models.initial(spec, job["seed"])
+        fresh = _initial(spec, job)
         return Result(weights.to_bytes(fresh)).pack(), fresh
+    if job["op"] == "read":
+        found = weights_file.flat(spec, weights_file.read(Path(job["data"])))
+        return Result(weights.to_bytes(found)).pack(), found
+    net = _net(spec, job)
+    if job["op"] == "check":
+        return Result().pack(), before
     path = Path(job["data"])
     data.check(path, spec.features, spec.classes, job["min_samples"])
     samples = data.load(path)
     part = choose(spec, job["public"] or None)
-    before = models.initial(spec, job["seed"]) if job["op"] == "pretrain" else _start(job, spec, part, before)
+    if job["op"] == "pretrain":
+        before = _initial(spec, job) if before is None else before
+    else:
+        before = _start(job, spec, part, before)
     if job["op"] == "evaluate":
-        return Result(accuracy=training.accuracy(spec, before, samples, device)).pack(), before
-    after = training.train(spec, before, samples, TrainSpec(**job["train"]), job["seed"], device)
+        return Result(accuracy=training.accuracy(net, before, samples, device)).pack(), before
+    after = training.train(net, before, samples, TrainSpec(**job["train"]), job["seed"], device)
     return Result(weights.to_bytes(after), part.take(after - before)).pack(), after
+
+
+def _net(spec: Model, job: dict[str, Any]) -> Net:
+    """The model as a function; one that is not ours is loaded from where the job says, if this node allows it."""
+    from omninode.learning import models
+    from omninode.learning.model_spec import ModelSpec
+
+    if isinstance(spec, ModelSpec):
+        return models.net_of(spec)
+    from omninode.learning import foreign  # only where somebody uses such a model
+
+    return foreign.load(spec, Path(job["file"]) if job["file"] else None, job["allowed"])
+
+
+def _initial(spec: Model, job: dict[str, Any]) -> NDArray[np.float32]:
+    """Fresh weights (d,): random, or those that somebody's model brings."""
+    from omninode.learning import models
+    from omninode.learning.model_spec import ModelSpec
+
+    if isinstance(spec, ModelSpec):
+        return models.initial(spec, job["seed"])
+    from omninode.learning import foreign
+
+    return foreign.initial(spec, Path(job["file"]) if job["file"] else None, job["allowed"], job["seed"])
+
+
+def _described(job: dict[str, Any]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from omninode.learning import foreign
+
+    if job["source"].endswith(".pt2"):
+        model, _ = foreign.describe_export(Path(job["source"]))
+    else:
+        model, _ = foreign.describe_module(job["source"], job["shape"], 0, job["allowed"])
+    return asdict(model)
 
 
 def _start(

@@ -26,7 +26,8 @@ class ModelState:
     bound: of the next session, integer, with the preset's frac_bits, if it publishes bound_layers; () stands for all.
     accuracy: on the owner's held-out data, None without any. applied: sessions whose sum is in the weights, with the
     accuracy after each.  initial: digest in hex of the blob of W0, "" where it is not made yet.  norms: of the
-    pre-training update, by layer; empty in what was saved before there were public layers.
+    pre-training update, by layer; empty in what was saved before there were public layers.  architecture: see
+    ``owner_architecture.fingerprint``.
     """
 
     preset: str
@@ -38,6 +39,7 @@ class ModelState:
     bound_layers: tuple[str, ...] = ()
     initial: str = ""
     norms: tuple[tuple[str, float], ...] = ()
+    architecture: str = ""
 
     def encode(self) -> str:
         """JSON, for ``decode``."""

@@ -16,7 +16,8 @@ from omninode.learning.document import UNIT_LR
 from omninode.learning.jobs import Job
 from omninode.learning.presets import PRESETS, Preset
 from omninode.learning.reference import reference_job, reference_update
-from omninode.roles import owner_data
+from omninode.learning.service import TrainingFailed
+from omninode.roles import owner_architecture, owner_data
 from omninode.roles.model_state import ModelState, norms_of
 from omninode.roles.terms import public_part
 from protocols.sessions.params import Mode
@@ -61,6 +62,7 @@ class OwnerModel:
         self.state: ModelState | None = None
         self.ready = trio.Event()
         self._data: owner_data.OwnerData
+        self._model: Model | None = None
         self._references: dict[bytes, NDArray[np.int64]] = {}  # by digest of the document; the last one only
 
     @property
@@ -70,8 +72,8 @@ class OwnerModel:
 
     @property
     def model(self) -> Model:
-        """The architecture."""
-        return self.preset.model
+        """The architecture: the preset's, until ``load_or_pretrain`` has looked at another one."""
+        return self.preset.model if self._model is None else self._model
 
     def require(self) -> ModelState:
         """The state; RefusedError while the first training is still under way."""
@@ -80,8 +82,12 @@ class OwnerModel:
         return self.state
 
     async def load_or_pretrain(self) -> None:
-        """Take up the saved model, or train the first one on the owner's own data."""
+        """Take up the saved model, or train the first one on the owner's own data.
+
+        Raises RefusedError where the model, its weights or what was saved cannot be used.
+        """
         chosen = self._config.model_owner
+        self._model = await owner_architecture.architecture(self._services)
         public_part(chosen, {}, self.model)  # a layer that does not exist is told now, not at the first session
         root_images = chosen.root_images if chosen.mode == "verified" else 0
         self._data = await trio.to_thread.run_sync(
@@ -89,20 +95,36 @@ class OwnerModel:
         )
         saved = await trio.to_thread.run_sync(self._services.store.meta_get, MODEL_KEY)
         if saved is not None:
-            self.state = ModelState.decode(saved)
+            state = ModelState.decode(saved)
+            if state.architecture != owner_architecture.fingerprint(self.model):
+                raise RefusedError(
+                    "the model saved here has another architecture than model_owner.model says",
+                    "set it back, or choose another node.data_dir",
+                )
+            self.state = state
         else:
             await self._pretrain()
         self.ready.set()
 
     async def _pretrain(self) -> None:
-        preset, seed = self.preset, self._config.model_owner.seed
-        jobs = [Job.initial(self.model, seed), Job.pretrain(self.model, self._data.own, seed, preset.pretrain)]
-        results = await self._services.trainer.run(jobs + self._evaluation())
-        initial, weights, update = results[0].weights, results[1].weights, results[1].update
+        preset, chosen = self.preset, self._config.model_owner
+        start = [Job.initial(self.model, chosen.seed)]
+        if chosen.weights:
+            start.append(Job.read(self.model, Path(chosen.weights)))
+        jobs = [*start, Job.pretrain(self.model, self._data.own, chosen.seed, preset.pretrain), *self._evaluation()]
+        try:
+            results = await self._services.trainer.run(jobs)
+        except TrainingFailed as error:
+            raise RefusedError(f"the first training failed: {error}", "look at model_owner and at the data") from error
+        trained, *evaluated = results[len(start) :]
+        initial, weights, update = results[0].weights, trained.weights, trained.update
         assert initial is not None and weights is not None and update is not None
-        accuracy = results[2].accuracy if len(results) > 2 else None
+        accuracy = evaluated[0].accuracy if evaluated else None
         bound = bounds.first_bound(float(np.linalg.norm(update.astype(np.float64))), preset.frac_bits)
-        state = ModelState(preset.name, "", bound, accuracy, accuracy, norms=norms_of(self.model, update))
+        state = ModelState(
+            preset.name, "", bound, accuracy, accuracy, norms=norms_of(self.model, update),
+            architecture=owner_architecture.fingerprint(self.model),
+        )  # fmt: skip
         await self._save(replace(state, initial=await self._put_initial(initial)), weights)
         self._services.events.write("pretrained", accuracy=accuracy)
 
