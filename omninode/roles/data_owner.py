@@ -13,12 +13,15 @@ import trio
 from omninode.learning import data as local_data
 from omninode.learning import fixed_point
 from omninode.learning.document import MAX_BYTES, SessionDocument, training_seed
+from omninode.learning.jobs import Job
+from omninode.learning.model_spec import ForeignModel
 from omninode.learning.service import TrainingFailed
 from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.session_keys import Beforehand, key_of, wait_for_market, warn_insecure
+from omninode.roles.verify_tuning import refuse_unless_by_rule
 from omninode.store.blobs import BlobError
 from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
@@ -194,8 +197,10 @@ class DataOwner:
     async def _fetch(self, view: SessionView) -> Task:
         """Fetch document and weights from the owner's node and hold them against the chain."""
         task = await self._offered(view)
-        if (task.document.frac_bits, task.document.bound) != (view.p.frac_bits, view.p.bound):
+        document = task.document
+        if (document.frac_bits, document.bound) != (view.p.frac_bits, view.p.bound):
             raise Refused("fixed point or bound of the document differ from the chain")
+        await refuse_unless_by_rule(self._services, view, document, lambda digest: self._blob(view, digest, MAX_BYTES))
         return task
 
     async def _offered(self, view: Offer) -> Task:
@@ -204,11 +209,26 @@ class DataOwner:
         document = SessionDocument.decode(await self._blob(view, params.doc_digest, MAX_BYTES))
         if document.parameters != params.dimension:
             raise Refused(f"document has {document.parameters} parameters, the chain says {params.dimension}")
+        if isinstance(document.model, ForeignModel):
+            await self._try_model(view, document.model)
         weights = await self._weights(view, document.weights, document.part.dimension, "weights")
         initial = None
         if document.initial:
             initial = await self._weights(view, document.initial, document.model.parameters, "initial weights")
         return Task(document, weights, initial)
+
+    async def _try_model(self, view: Offer, model: ForeignModel) -> None:
+        """Somebody's model: it must be allowed here, and is loaded once before anything is promised."""
+        if model.kind == "module" and model.source not in self._services.config.learning.allowed_models:
+            raise Refused(
+                f"the model {model.source!r} is not in learning.allowed_models; allowing it means running its code"
+            )
+        if model.kind == "export":
+            await self._fetched(view, bytes.fromhex(model.source), model.size)
+        try:
+            await self._services.trainer.run([Job.check(model)])
+        except TrainingFailed as error:
+            raise Refused(f"the session's model cannot be used: {error}") from error
 
     async def _weights(self, view: Offer, digest: bytes, count: int, what: str) -> bytes:
         """A blob of ``count`` weights."""
@@ -218,15 +238,18 @@ class DataOwner:
         return blob
 
     async def _blob(self, view: Offer, digest: bytes, max_size: int) -> bytes:
+        """The bytes of a blob of the session's owner."""
+        return await trio.to_thread.run_sync((await self._fetched(view, digest, max_size)).read_bytes)
+
+    async def _fetched(self, view: Offer, digest: bytes, max_size: int) -> Path:
         """A blob of the session's owner, who may be restarting: tried for as long as it can still be of use."""
         services, attempt = self._services, 0
         while True:
             try:
-                path = await fetch_blob(
+                return await fetch_blob(
                     services.net, services.blobs, digest, [view.p.owner_peer], max_size=max_size,
                     deadline=FETCH_DEADLINE,
                 )  # fmt: skip
-                return await trio.to_thread.run_sync(path.read_bytes)
             except NetError as error:
                 attempt += 1
                 if attempt >= FETCH_TRIES and view.phase > Phase.REGISTER:
