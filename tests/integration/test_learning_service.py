@@ -19,6 +19,7 @@ import trio
 from omninode.learning import data, process, weights
 from omninode.learning.document import SessionDocument, TrainSpec
 from omninode.learning.presets import DIGITS
+from omninode.learning.public_part import choose
 from omninode.learning.service import Job, Trainer, TrainingFailed
 
 BLOB = weights.to_bytes(np.random.default_rng(0).uniform(-0.1, 0.1, 5090).astype(np.float32))
@@ -107,6 +108,45 @@ async def bad_requests(trainer: Trainer, files: Path) -> None:
     wild = replace(DOCUMENT, train=TrainSpec(10.0, 0.99, 10, 50))
     with pytest.raises(TrainingFailed, match=r"lower train\.lr"):
         await trainer.train(wild, weights.to_bytes(np.full(5090, 1e30, np.float32)), files / "party.npz", seed=1)
+
+
+async def test_a_split_model_is_trained_whole_and_shared_in_part(files: Path) -> None:
+    part = choose(DIGITS.model, ("fc2", "fc3"))
+    split = replace(DOCUMENT, public_layers=part.layers, initial=b"i" * 32)
+    path = files / "party.npz"
+    async with service(files) as trainer:
+        initial, pretrained = await trainer.run(
+            [Job.initial(DIGITS.model, 0), Job.pretrain(DIGITS.model, files / "owner.npz", 0, DIGITS.pretrain)]
+        )
+        assert initial.weights is not None and pretrained.weights is not None and pretrained.update is not None
+        first, after = (weights.from_bytes(DIGITS.model, blob) for blob in (initial.weights, pretrained.weights))
+        assert np.array_equal(after - first, pretrained.update), "pre-training starts from W0"
+        published = part.take(after).tobytes()
+        update = await trainer.train(split, published, path, 1, initial=initial.weights)
+        composed = weights.to_bytes(part.put(first, part.take(after)))
+        (whole,) = await trainer.run([Job.train(DOCUMENT, composed, path, 1)])
+        assert whole.update is not None
+        assert np.array_equal(update, part.take(whole.update))
+        assert np.abs(whole.update[: part.spans[0][0]]).max() > 0, "private layers are trained too"
+        _, chained = await trainer.run(
+            [
+                Job.adapt(split, pretrained.weights, files / "owner.npz", 1),
+                Job.train(split, None, path, 1, initial.weights),
+            ]
+        )
+        adapted = weights.from_bytes(
+            DIGITS.model, await trainer.adapt(split, pretrained.weights, files / "owner.npz", 1)
+        )
+        again = await trainer.train(split, part.take(adapted).tobytes(), path, 1, initial=initial.weights)
+        assert chained.update is not None and np.array_equal(chained.update, again)
+        for blob, start, words in (
+            (published[:-4], initial.weights, f"the public part needs {4 * part.dimension}"),
+            (published, initial.weights[:-4], "the model needs 20360"),
+            (published, None, "no initial weights"),
+            (None, initial.weights, "brings no weights"),
+        ):
+            with pytest.raises(TrainingFailed, match=words):
+                await trainer.run([Job.train(split, blob, path, 1, start)])
 
 
 async def test_a_crash_is_reported_with_the_last_words_and_the_next_job_works(

@@ -73,7 +73,10 @@ ANSWERS: dict[str, Any] = {
         "session": 3, "mode": "verified", "phase": "KEYS",
         "members": [{"index": 0, "address": OWNER, "accepted": True, "paid": 10**17}],
     },
-    "session_create": {"session": 4, "escrow": 10**18, "guarantee": False, "why": "2f + 2 < R fails"},
+    "session_create": {
+        "session": 4, "escrow": 10**18, "guarantee": False, "why": "2f + 2 < R fails",
+        "published": "publishes fc2, fc3: 1,840 of 5,090 parameters (36.1 %)",
+    },
     "session_verify": {
         "checks": [{"name": "sets", "ok": True}, {"name": "signatures", "ok": False, "detail": "2 of 4"}],
     },
@@ -246,11 +249,17 @@ def test_create_sends_only_what_was_said(run: Run, node: list[tuple[str, dict[st
     assert code == 0
     assert node == [("session_create", {"reward": 5 * 10**17, "groups": 8, "mu": 0.3, "public_sums": True})]
     assert "session 4 is open; 1 ether in escrow" in out
+    assert "it publishes fc2, fc3: 1,840 of 5,090 parameters (36.1 %)" in out
     assert "does not hold" in out
     line = "session create --mode verified --rule trust --payout contribution --score-cap 0.2 --data-owners 9"
     assert run(*line.split())[0] == 0
     given = {"mode": "verified", "rule": "trust", "payout": "contribution", "score_cap": 0.2, "data_owners": 9}
     assert node[-1] == ("session_create", given)
+    for text, names in (("conv2, fc2,fc3", ["conv2", "fc2", "fc3"]), ("", []), (" ,", [])):
+        assert run("session", "create", "--public-layers", text)[0] == 0
+        assert node[-1] == ("session_create", {"public_layers": names})
+    run("session", "create", "--public-count", "0")
+    assert node[-1] == ("session_create", {"public_count": 0})
     assert run("session", "create", "--reward", "lots")[0] == Exit.USAGE
     assert json.loads(run("session", "create", "--json")[1]) == ANSWERS["session_create"]
 

@@ -52,6 +52,29 @@ def test_options_are_stronger_than_the_configuration() -> None:
     assert (params.rule, params.groups, params.mu_bps, params.m_krum, params.reward) == (Rule.M_KRUM, 20, 1000, 3, 5)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "overrides", "layers"),
+    [
+        ({}, {}, ()),
+        ({"public_layers": ("fc3", "fc1")}, {}, ("fc1", "fc3")),
+        ({"public_count": 2}, {}, ("fc2", "fc3")),
+        ({"public_count": 2}, {"public_layers": ["fc1"]}, ("fc1",)),
+        ({"public_layers": ("fc1",)}, {"public_count": 1}, ("fc3",)),
+        ({"public_layers": ("fc1",)}, {"public_count": 0}, ()),
+        ({"public_count": 1}, {"public_layers": ["fc1", "fc2", "fc3"]}, ()),
+    ],
+)
+def test_what_is_published(chosen: dict[str, Any], overrides: dict[str, Any], layers: tuple[str, ...]) -> None:
+    assert terms.public_part(ModelOwner(**chosen), overrides, DIGITS.model).listed == layers
+
+
+def test_a_session_is_as_long_as_what_is_published() -> None:
+    document = replace(DOCUMENT, public_layers=("fc3",), initial=bytes(32))
+    params = terms.terms(ModelOwner(), {"public_count": 1}, document, b"o" * 20, b"p" * 32)
+    check_params(params)
+    assert params.dimension == 310
+
+
 @pytest.mark.parametrize("name", ["mode", "rule", "payout"])
 def test_unknown_words(name: str) -> None:
     with pytest.raises(UsageError, match=f"unknown {name}"):
