@@ -230,6 +230,14 @@ class Market:
         """Everything typed that ever happened in one session, in order; [] for one that does not exist."""
         return [e for log in await self._logs_of(session) if (e := await self.decode(log)) is not None]
 
+    async def created_by(self, owner: bytes) -> dict[int, int]:
+        """Every session of this owner -> the block that created it."""
+        event, who = self.contract.interface.topic("SessionCreated"), owner.rjust(32, b"\0")
+        topics = ["0x" + event.hex(), None, "0x" + who.hex()]
+        high = await self.client.block_number()
+        logs = await self.client.logs([self.address], self.start_block, high, topics)
+        return {raw.args["id"]: raw.block for log in logs if (raw := self.raw(log)) is not None}
+
     async def _logs_of(self, session: int, first: int | None = None, last: int | None = None) -> list[Log]:
         low = self.start_block if first is None else first
         high = await self.client.block_number() if last is None else last

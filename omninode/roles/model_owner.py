@@ -10,14 +10,15 @@ import trio
 
 from omninode.errors import RefusedError, UsageError
 from omninode.learning import precision
-from omninode.learning.document import SessionDocument
+from omninode.learning.document import UNIT_LR, SessionDocument
 from omninode.learning.service import TrainingFailed
+from omninode.roles import owner_tuning
 from omninode.roles.certificate import certify, insecure
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.owner_model import OwnerModel, Publication
 from omninode.roles.session_keys import Beforehand
-from omninode.roles.terms import check_proved, guarantee, proved, public_part, terms
+from omninode.roles.terms import check_proved, guarantee, proved, public_part, published_rule, terms
 from omninode.store.blobs import BlobError
 from protocols.sessions import machines
 from protocols.sessions.limits import check_params
@@ -124,7 +125,8 @@ class ModelOwner:
         async with self._creating:
             zk = proved(self._services.config.model_owner, overrides)
             published = await self._publish(public_part(self._services.config.model_owner, overrides, self.model.model))
-            document = await self._document(zk, published)
+            by_rule = published_rule(self._services.config.model_owner, overrides)
+            document = await self._document(zk, published, by_rule)
             params = self._params(overrides, document, zk)
             if zk:
                 params = await certify(self._services, params)
@@ -177,13 +179,16 @@ class ModelOwner:
         except TrainingFailed as error:
             raise RefusedError(f"the initial model cannot be made: {error}", "try again") from error
 
-    async def _document(self, zk: bool, published: Publication) -> SessionDocument:
+    async def _document(self, zk: bool, published: Publication, by_rule: bool) -> SessionDocument:
         """The session document of the current model, put where data owners can fetch it.
 
-        zk: with a fixed point for that certificate. UsageError where there is none.
+        zk: with a fixed point for that certificate. UsageError where there is none.  by_rule: with the terms that
+        follow from the last session, if there is one.
         """
         preset, part = self.model.preset, published.part
-        frac_bits, bound = preset.frac_bits, published.bound
+        following = await owner_tuning.by_rule(self._services, self.model.model, part) if by_rule else None
+        frac_bits = preset.frac_bits
+        bound = published.bound if following is None else following.bound_at(frac_bits)
         if zk:
             try:
                 frac_bits, bound = precision.proved(part.dimension, bound, frac_bits)
@@ -192,7 +197,8 @@ class ModelOwner:
         document = SessionDocument(
             model=self.model.model, weights=published.weights, train=preset.train, min_samples=preset.min_samples,
             frac_bits=frac_bits, bound=bound, seed=secrets.randbits(63), public_layers=part.listed,
-            initial=published.initial,
+            initial=published.initial, server_lr=following.server_lr if following else UNIT_LR,
+            follows=following.follows if following else 0,
         )  # fmt: skip
         await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
         return document

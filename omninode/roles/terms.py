@@ -24,10 +24,11 @@ RULES = {
 USUAL_RULE = {Mode.GROUPED: Rule.OUTLIER, Mode.VERIFIED: Rule.TRUST}
 PAYOUTS = {"equal": Payout.EQUAL, "contribution": Payout.CONTRIBUTION}
 CERTIFICATES = {"attested": False, "zk": True}
+TUNINGS = {"own": False, "published": True}
 OVERRIDES = frozenset({
     "mode", "certificate", "reward", "prover_fee", "deposit", "data_owners", "groups", "group_size", "committee",
     "threshold", "rule", "mu", "m_krum", "payout", "score_cap", "min_accepted", "register_blocks", "upload_blocks",
-    "settle_blocks", "gas_price_cap", "public_sums", "public_layers", "public_count",
+    "settle_blocks", "gas_price_cap", "public_sums", "public_layers", "public_count", "tuning",
 })  # fmt: skip
 
 
@@ -39,6 +40,12 @@ def proved(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
             "certificate zk goes with mode verified only", "choose --mode verified, or --certificate attested"
         )
     return zk
+
+
+def published_rule(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
+    """Whether bound and server learning rate go by the published rule. Arguments and errors as for ``proved``."""
+    by_rule: bool = _word("tuning", _pick(chosen, overrides, "tuning"), TUNINGS)
+    return by_rule
 
 
 def check_proved(params: SessionParams) -> None:

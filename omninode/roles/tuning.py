@@ -125,29 +125,39 @@ async def read_view(market: Market, session: int) -> SessionView:
     return view
 
 
-async def latest_settled(market: Market, owner: bytes, after: int, before: int, block: int | None = None) -> int:
-    """The owner's latest session between the two numbers, both excluded, that is settled; 0 for none.
-
-    block: settled before it; None for now. Raises ChainError.
-    """
-    for session in range(before - 1, after, -1):
-        if (await market.params(session)).owner != owner:
-            continue
-        view = await read_view(market, session)
-        if settled(view) and (block is None or (view.batch is not None and view.batch.block < block)):
-            return session
-    return 0
-
-
-async def read_followed(market: Market, session: int, owner: bytes, before: int, created: int) -> Followed:
-    """Session ``session`` as one that session ``before`` of ``owner``, created in block ``created``, follows.
+async def read_followed(market: Market, session: int, follower: SessionView) -> tuple[Followed, int]:
+    """Session ``session`` as one that ``follower`` follows, and the block in which that one was created.
 
     Raises ChainError.
     """
+    owner = follower.p.owner
+    created = await market.created_by(owner)
+    block = created.get(follower.session, 0)
     view = await read_view(market, session)
     if not settled(view) or view.p.owner != owner:
-        return Followed(view)
+        return Followed(view), block
+    between = [k for k in created if session < k < follower.session]
+    rival = await _latest(market, between, block - RACE_BLOCKS)
+    return Followed(view, await settling_call(market, view), rival.session if rival else 0), block
+
+
+async def last_of(market: Market, owner: bytes) -> Followed | None:
+    """What the owner's next session has to follow; None where it has no settled session. Raises ChainError."""
+    view = await _latest(market, list(await market.created_by(owner)), None)
+    return Followed(view, await settling_call(market, view)) if view is not None else None
+
+
+async def _latest(market: Market, sessions: list[int], before: int | None) -> SessionView | None:
+    """The one with the highest number that is settled, in a block below ``before`` if that is given."""
+    for session in sorted(sessions, reverse=True):
+        view = await read_view(market, session)
+        if settled(view) and (before is None or (view.batch is not None and view.batch.block < before)):
+            return view
+    return None
+
+
+async def settling_call(market: Market, view: SessionView) -> Mapping[str, Any] | None:
+    """Arguments of the transaction that settled a session; None if it was no call of the market itself."""
     assert view.batch is not None
-    posted = await calls(market, session, "postProof" if view.p.zk else "postBatch", view.batch.block)
-    rival = await latest_settled(market, owner, session, before, created - RACE_BLOCKS)
-    return Followed(view, posted[0] if posted else None, rival)
+    posted = await calls(market, view.session, "postProof" if view.p.zk else "postBatch", view.batch.block)
+    return posted[0] if posted else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from omninode.errors import RefusedError
-from omninode.roles import verify_chain, verify_own, verify_public, verify_scores
+from omninode.roles import verify_chain, verify_own, verify_public, verify_scores, verify_tuning
 from omninode.roles.session_keys import key_of
 from omninode.roles.verify_public import Findings
 from protocols.errors import LocalProtocolError
@@ -29,6 +29,7 @@ async def verify_session(services: Services, view: SessionView) -> dict[str, Any
     found = Findings()
     public = await verify_chain.ask(services, view)
     check_public(found, public, await _key(services, view))
+    await verify_tuning.check_tuning(found, services, view)
     own = await verify_own.check_own(found, services, public)
     answer: dict[str, Any] = {"session": view.session, "mode": view.p.mode.name.lower(), "checks": found.checks}
     if view.p.mode == Mode.VERIFIED:

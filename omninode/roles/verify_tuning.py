@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from omninode.chain.errors import ChainError
-from omninode.learning.document import UNIT_LR, SessionDocument
+from omninode.learning.document import MAX_BYTES, UNIT_LR, SessionDocument
 from omninode.learning.precision import LEAST_BOUND
 from omninode.net.blobs import fetch_blob
 from omninode.net.errors import NetError
 from omninode.roles.tuning import Followed, Next, next_of, read_followed, settled
 from omninode.store.blobs import BlobError
-from protocols.sessions.events import SessionCreated
 
 if TYPE_CHECKING:
     from omninode.roles.services import Services
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from protocols.sessions.view import SessionView
 
 CHECK = "bound and server learning rate follow from the session before"
-MAX_DOCUMENT = 1 << 20
 FETCH_DEADLINE = 15.0
 Fetch = Callable[[bytes], Awaitable[bytes]]
 """Digest of a blob -> the blob; raises NetError."""
@@ -65,9 +63,8 @@ def unfit(params: SessionParams, created: int, followed: Followed) -> str:
 
 def same_updates(before: SessionDocument, document: SessionDocument) -> bool:
     """Whether what one session says of its updates means anything for the other's."""
-    return (before.model, before.public_layers, before.perturbation is None) == (
-        document.model, document.public_layers, document.perturbation is None,
-    )  # fmt: skip
+    plain = before.perturbation is None and document.perturbation is None
+    return plain and (before.model, before.public_layers) == (document.model, document.public_layers)
 
 
 def differs(document: SessionDocument, expected: Next) -> str:
@@ -91,9 +88,7 @@ async def problem(services: Services, view: SessionView, document: SessionDocume
         return wrong, ""
     if not document.follows:
         return "", ""
-    events = await services.market.session_events(view.session)
-    created = next(event.block for event in events if isinstance(event, SessionCreated))
-    followed = await read_followed(services.market, document.follows, view.p.owner, view.session, created)
+    followed, created = await read_followed(services.market, document.follows, view)
     if wrong := unfit(view.p, created, followed):
         return wrong, ""
     before = SessionDocument.decode(await fetch(followed.view.p.doc_digest))
@@ -106,12 +101,15 @@ async def problem(services: Services, view: SessionView, document: SessionDocume
 
 
 async def check_tuning(found: Findings, services: Services, view: SessionView) -> None:
-    """Note whether bound and server learning rate are the published rule's. Raises ChainError."""
+    """Note whether bound and server learning rate are the published rule's; nothing where the document follows none.
+
+    Raises ChainError.
+    """
 
     async def fetch(digest: bytes) -> bytes:
         peers = [] if services.blobs.has(digest) else [view.p.owner_peer]
         path = await fetch_blob(
-            services.net, services.blobs, digest, peers, max_size=MAX_DOCUMENT, deadline=FETCH_DEADLINE
+            services.net, services.blobs, digest, peers, max_size=MAX_BYTES, deadline=FETCH_DEADLINE
         )
         return await trio.to_thread.run_sync(path.read_bytes)
 
@@ -124,10 +122,8 @@ async def check_tuning(found: Findings, services: Services, view: SessionView) -
     except ValueError as error:
         found.add(CHECK, False, str(error))
         return
-    if not wrong and not document.follows:
-        found.skip(CHECK, "not checked: they are the owner's own choice, the document follows no session")
-        return
-    found.add(CHECK, not wrong, wrong or said)
+    if wrong or document.follows:  # else they are the owner's own choice
+        found.add(CHECK, not wrong, wrong or said)
 
 
 async def refuse_unless_by_rule(services: Services, view: SessionView, document: SessionDocument, fetch: Fetch) -> None:

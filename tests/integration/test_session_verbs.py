@@ -34,12 +34,15 @@ def omninode(*arguments: str | Path, code: int = 0) -> str:
 
 
 async def test_verify(local_market: LocalMarket) -> None:
-    """All parties find finished sessions in order; a prover whose journal was changed names the entry."""
+    """All parties find finished sessions in order, the second one's terms by the published rule as well.
+
+    A prover whose journal was changed names the entry.
+    """
     async with local_market.watching() as watch:
         grouped = await watch.create()
-        session = await watch.create(mode="verified", payout="contribution")
-        for each in (grouped, session):
-            await watch.settled(each)
+        await watch.settled(grouped)
+        session = await watch.create(mode="verified", payout="contribution", tuning="published")
+        await watch.settled(session)
     for name in (MODEL_OWNER, "prover-1", "data-owner-01"):
         for each in (grouped, session):
             said = omninode("session", "verify", str(each), "-c", local_market.node(name).directory)
@@ -47,6 +50,8 @@ async def test_verify(local_market: LocalMarket) -> None:
             assert all(line.startswith("ok  ") for line in checks.splitlines()), said
             assert len(checks.splitlines()) >= 13
             assert "own journal: " in checks
+            follows = f"learning rate follow from the session before: follows session {grouped}, from distances"
+            assert (follows in checks) == (each == session)
             assert ("every opening of the own journal" in checks) == (name == "prover-1")
             assert ("output shares give the sum applied" in checks) == (name == MODEL_OWNER)
             lines = 1 + len(local_market.data_owners) + 1 if each == session else 0  # heading, and the reference

@@ -1,0 +1,39 @@
+"""The model owner's side of the published rule: bound and server learning rate of its next session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from omninode.errors import RefusedError
+from omninode.learning.document import SessionDocument
+from omninode.roles.tuning import Next, last_of, next_of
+from omninode.store.blobs import BlobError
+
+if TYPE_CHECKING:
+    from omninode.learning.model_spec import Model
+    from omninode.learning.public_part import PublicPart
+    from omninode.roles.services import Services
+
+
+async def by_rule(services: Services, model: Model, part: PublicPart) -> Next | None:
+    """Terms that follow this owner's last session with output.
+
+    None where there is no such session, or its updates were of another model or other layers: then the terms are the
+    owner's own choice, and the document follows nothing. Raises RefusedError, ChainError.
+    """
+    followed = await last_of(services.market, services.wallet.address)
+    if followed is None:
+        return None
+    session, digest = followed.view.session, followed.view.p.doc_digest
+    try:
+        before = SessionDocument.decode(await trio.to_thread.run_sync(services.blobs.read, digest))
+    except (BlobError, ValueError, OSError) as error:
+        raise RefusedError(
+            f"the document of session {session}, which the next one has to follow, cannot be read: {error}",
+            "choose --tuning own",
+        ) from error
+    if (before.model, before.public_layers) != (model, part.listed) or before.perturbation is not None:
+        return None
+    return next_of(followed, before)
