@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from omninode.cli import cluster, demo, node, session, srs
+from omninode.cli import cluster, demo, model, node, reproduce, session, srs
 from omninode.errors import Exit, OmninodeError, UsageError, cause_of, exit_code_of
 
 DEBUG = "OMNINODE_DEBUG"
@@ -32,8 +32,10 @@ def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace
 
 node.register(app)
 app.add_typer(session.app, name="session")
+app.add_typer(model.app, name="model")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(srs.app, name="srs")
+app.add_typer(reproduce.app, name="reproduce")
 demo.register(app)
 
 

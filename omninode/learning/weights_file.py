@@ -62,7 +62,10 @@ def flat(model: Model, tensors: dict[str, NDArray[np.float32]]) -> NDArray[np.fl
 
 
 def write(path: Path, model: Model, weights: NDArray[np.float32]) -> None:
-    """All weights (d,) as .safetensors, whole or not at all. Raises ValueError on another length, or OSError."""
+    """All weights (d,) as .safetensors that its owner alone can read, whole or not at all.
+
+    Raises ValueError on another length, or OSError.
+    """
     from safetensors.numpy import save
 
     if weights.shape != (model.parameters,):
@@ -71,7 +74,10 @@ def write(path: Path, model: Model, weights: NDArray[np.float32]) -> None:
     named = {name: part.reshape(shape).copy() for (name, shape), part in zip(model.tensors, parts, strict=True)}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(save(named, metadata={"format": "pt"}))
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(save(named, metadata={"format": "pt"}))
+            stream.flush()
+            os.fsync(stream.fileno())
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

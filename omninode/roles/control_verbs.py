@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
@@ -17,6 +17,7 @@ from protocols.sessions.params import REFERENCE, Bitmap, Mode, Phase
 from protocols.sessions.view import SessionView
 
 if TYPE_CHECKING:
+    from omninode.roles.model_owner import ModelOwner
     from omninode.roles.services import Services
     from omninode.roles.sessions import Role, Sessions
 
@@ -39,6 +40,14 @@ class ControlVerbs:
                 return await self.show(_number(args))
             case "session_create":
                 return await self.create(args)
+            case "model_show":
+                from omninode.roles import model_verbs
+
+                return model_verbs.show(self._owner().model, self._services.config)
+            case "model_save":
+                from omninode.roles import model_verbs
+
+                return await model_verbs.save(self._owner().model, args)
             case "session_verify":
                 from omninode.roles.verify import verify_session
 
@@ -90,11 +99,14 @@ class ControlVerbs:
 
     async def create(self, args: dict[str, Any]) -> dict[str, Any]:
         """Create a session as its model owner."""
+        created: dict[str, Any] = await self._owner().create_session(args)
+        return created
+
+    def _owner(self) -> ModelOwner:
         owner = self._roles.get("model_owner")
         if owner is None:
             raise RefusedError("this node is no model owner", "add model_owner to node.roles and restart it")
-        created: dict[str, Any] = await owner.create_session(args)  # type: ignore[attr-defined]
-        return created
+        return cast("ModelOwner", owner)
 
     async def _view(self, session: int) -> SessionView:
         """The session as we followed it; one that ended before our last start is read from the chain again."""
