@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-_INK, _MUTED, _LINE, _POOLED = "#1f2430", "#6b7280", "#2563eb", "#0f766e"
+INK, MUTED, LINE, POOLED = "#1f2430", "#6b7280", "#2563eb", "#0f766e"
 
 
 def accuracy_plot(
@@ -25,11 +25,11 @@ def accuracy_plot(
     values, last = [owner_alone, *sessions], max(1, len(sessions))
     low, high = min([*values, pooled]) - 0.08, max([*values, pooled]) + 0.05
     axes.set(xlim=(-0.03 * last, 1.08 * last), ylim=(max(0.0, low), min(1.0, high)))
-    _yardstick(axes, pooled, f"all data in one place  {pooled:.1%}", _POOLED, at=0, above=True)
-    _yardstick(axes, owner_alone, f"owner alone  {owner_alone:.1%}", _MUTED, at=1.07 * last, above=False)
+    _yardstick(axes, pooled, f"all data in one place  {pooled:.1%}", POOLED, at=0, above=True)
+    _yardstick(axes, owner_alone, f"owner alone  {owner_alone:.1%}", MUTED, at=1.07 * last, above=False)
     _curve(axes, values)
-    axes.set_title(title or "Accuracy on held-out data after each session", loc="left", color=_INK, fontsize=13, pad=10)
-    _tidy(axes)
+    axes.set_title(title or "Accuracy on held-out data after each session", loc="left", color=INK, fontsize=13, pad=10)
+    tidy(axes)
     figure.savefig(path_png, format="png")
 
 
@@ -41,24 +41,25 @@ def _yardstick(axes: Any, level: float, text: str, colour: str, at: float, above
 
 
 def _curve(axes: Any, values: Sequence[float]) -> None:
-    style = {"color": _LINE, "linewidth": 2.4, "marker": "o", "markersize": 7, "markeredgecolor": "white"}
+    style = {"color": LINE, "linewidth": 2.4, "marker": "o", "markersize": 7, "markeredgecolor": "white"}
     axes.plot(range(len(values)), values, **style, zorder=3)
     box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
     offset = {"xytext": (5, -6), "textcoords": "offset points", "ha": "left", "va": "top"}
     for step, value in list(enumerate(values))[1:]:  # below and right of the point: a rising line passes above
-        text = {"color": _LINE, "fontsize": 10, "fontweight": "bold"}
+        text = {"color": LINE, "fontsize": 10, "fontweight": "bold"}
         axes.annotate(f"{value:.1%}", (step, value), **offset, **text, bbox=box, zorder=4)
 
 
-def _tidy(axes: Any) -> None:
+def tidy(axes: Any) -> None:
+    """Sessions against accuracy, in the manner of all our pictures."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axes.set_xlabel("sessions", color=_MUTED)
+    axes.set_xlabel("sessions", color=MUTED)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
     axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_MUTED, length=0)
+    axes.tick_params(colors=MUTED, length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#d1d5db")

@@ -51,12 +51,23 @@ def no_sigma(honest: Real, _: np.random.Generator) -> Real:
     return np.asarray(honest * np.array([[1.0], [0.0], [1.0]]), dtype=np.float64)
 
 
+def shortened(lie: Lie, factor: float) -> Lie:
+    """A lie, ``factor`` times as long."""
+    return lambda honest, rng: factor * lie(honest, rng)
+
+
 LIES: dict[str, Lie] = {
     "random directions": random_directions,
     "sigma backwards": sigma_backwards,
     "sigma left out": no_sigma,
 }
 """What one data owner may send inside the honest length of each vector."""
+
+SHORT_LIES: dict[str, Lie] = {
+    "random, a tenth as long": shortened(random_directions, 0.1),
+    "random, a hundredth as long": shortened(random_directions, 0.01),
+}
+"""What a bound that no honest data owner could meet would still let through."""
 
 
 def biasless(preset: Preset) -> Preset:
