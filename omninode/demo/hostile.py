@@ -122,8 +122,8 @@ def _data_owner(services: Services) -> Role:
                     loot.put(f"{session}-{services.wallet.address.hex()}.flipped", flipped.astype("<i8").tobytes())
             return await super()._train(session, task)
 
-        def _data_path(self) -> Path:
-            path = super()._data_path()
+        def data_path(self) -> Path:
+            path = super().data_path()
             if not self._flip:
                 return path
             samples = local_data.load(path)

@@ -158,7 +158,7 @@ class DataOwner:
         task = await self._fetch(view)
         document = task.document
         await trio.to_thread.run_sync(
-            local_data.check, self._data_path(), document.features, document.classes, document.min_samples
+            local_data.check, self.data_path(), document.features, document.classes, document.min_samples
         )
         return task
 
@@ -188,7 +188,8 @@ class DataOwner:
             services.keys(view.p)  # says so
         await wait_for_market(services, view, Phase.REGISTER)
 
-    def _data_path(self) -> Path:
+    def data_path(self) -> Path:
+        """Our training data. Raises Refused where there is none."""
         path = self._services.config.data.path
         if not path:
             raise Refused("no data: set data.path in the configuration")
@@ -196,14 +197,14 @@ class DataOwner:
 
     async def _fetch(self, view: SessionView) -> Task:
         """Fetch document and weights from the owner's node and hold them against the chain."""
-        task = await self._offered(view)
+        task = await self.offered(view)
         document = task.document
         if (document.frac_bits, document.bound) != (view.p.frac_bits, view.p.bound):
             raise Refused("fixed point or bound of the document differ from the chain")
         await refuse_unless_by_rule(self._services, view, document, lambda digest: self._blob(view, digest, MAX_BYTES))
         return task
 
-    async def _offered(self, view: Offer) -> Task:
+    async def offered(self, view: Offer) -> Task:
         """Document and weights of any kind of session."""
         params = view.p
         document = SessionDocument.decode(await self._blob(view, params.doc_digest, MAX_BYTES))
@@ -260,9 +261,9 @@ class DataOwner:
     async def _train(self, session: int, task: Task) -> NDArray[np.int64] | None:
         """Local training, then fixed point; None where this node cannot take part after all."""
         bound, frac_bits = task.document.bound, task.document.frac_bits
-        return await self._trained(session, task, lambda u: fixed_point.encode(u.astype(np.float64), bound, frac_bits))
+        return await self.trained(session, task, lambda u: fixed_point.encode(u.astype(np.float64), bound, frac_bits))
 
-    async def _trained(
+    async def trained(
         self, session: int, task: Task, finish: Callable[[NDArray[np.float32]], Vector]
     ) -> Vector | None:
         """Local training in a worker process; None where it fails or ``finish`` refuses the update (d,).
@@ -274,7 +275,7 @@ class DataOwner:
         for attempt in range(TRAIN_TRIES):
             try:
                 update = await services.trainer.train(
-                    document, task.weights, self._data_path(), seed, trio.current_time() + TRAIN_S, task.initial
+                    document, task.weights, self.data_path(), seed, trio.current_time() + TRAIN_S, task.initial
                 )
                 finished = finish(update)
             except fixed_point.FixedPointError as error:
