@@ -65,7 +65,7 @@ def cases() -> list[Case]:
         Case("grouped, outlier", name, "distances", partial(grouped, attacked=attacked))
         for name, attacked in (("none", False), ("random, once", True))
     ]
-    rules = (("multi-krum", "norms"), ("trust", "scores"))
+    rules = (("multi-krum", "norms"), ("trust", "scores"), ("trust", "nothing"))
     return grouped_ones + [
         Case(f"verified, {rule}", attack or "none", kind, partial(verified, rule=rule, attack=attack))
         for rule, kind in rules
@@ -73,10 +73,14 @@ def cases() -> list[Case]:
     ]
 
 
-def cells(curves: list[Curve]) -> list[str]:
-    """Mean and least after ``SHORT`` and after all sessions."""
-    picked = [[curve[at] for curve in curves] for at in (SHORT - 1, SESSIONS - 1)]
-    return [f"{pick(values):.3f}" for values in picked for pick in (np.mean, min)]
+def cells(own: list[Curve], published: list[Curve]) -> list[str]:
+    """After ``SHORT`` and after all sessions: mean / least of both, and the mean difference with its standard error."""
+    columns = []
+    for at in (SHORT - 1, SESSIONS - 1):
+        a, b = (np.array([curve[at] for curve in curves]) for curves in (own, published))
+        error = np.std(b - a, ddof=1) / len(a) ** 0.5 if len(a) > 1 else 0.0
+        columns += [f"{x.mean():.3f} / {x.min():.3f}" for x in (a, b)] + [f"{(b - a).mean():+.3f} ± {error:.3f}"]
+    return columns
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,12 +89,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     seeds = range(parser.parse_args(arguments).seeds)
     torch.set_num_threads(1)
-    heads = [f"{who} {what}" for who in ("own:", "published:") for what in ("5 mean", "least", "10 mean", "least")]
+    heads = [f"{what}, {after}" for after in (SHORT, SESSIONS) for what in ("own", "published", "difference")]
     table = Table("session", "attack", "statistic", *heads, title=f"digits, {len(seeds)} seeds, {PARTIES} data owners")
     for case in cases():
         own, published = ([case.play(seed, used) for seed in seeds] for used in ("", case.kind))
-        table.add_row(case.session, case.attack, case.kind, *cells(own), *cells(published))
-    Console(width=150).print(table)
+        table.add_row(case.session, case.attack, case.kind, *cells(own, published))
+    Console(width=170).print(table)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Setup:
     attack, form: of ``poison``; "" for none.  attackers: party indices, who collude.  mu_bps: of the distance rules.
     root: samples held out.  epochs: of the reference, None for as many as data owners train.  factors: of
     ``bound.first_bound`` and ``bound.next_bound_verified``.  published: the next terms by ``tuning.next_terms``, from
-    "norms" or "scores" as if they were public; "": the owner's own rule.
+    "norms" or "scores" as if they were public, or from "nothing"; "": the owner's own rule.
     """
 
     rule: str = "trust"

@@ -142,7 +142,8 @@ class ModelOwner:
             session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
-        notes = [precision.difference(document, self.model.preset.frac_bits), published.note]
+        tuned = owner_tuning.note(by_rule, document)
+        notes = [precision.difference(document, self.model.preset.frac_bits), published.note, tuned]
         return {
             "session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound,
             "note": "\n".join(filter(None, notes)), "published": published.part.sentence,
@@ -172,6 +173,12 @@ class ModelOwner:
                 'set model_owner.mode = "verified" and model_owner.root_images, and restart it',
             )
         return params
+
+    async def offer(self, overrides: dict[str, Any]) -> tuple[SessionDocument, Publication]:
+        """Put the current model out for a session of another kind than the market's. Raises as ``create_session``."""
+        part = public_part(self._services.config.model_owner, overrides, self.model.model)
+        published = await self._publish(part)
+        return await self._document(False, published, False), published
 
     async def _publish(self, part: PublicPart) -> Publication:
         try:

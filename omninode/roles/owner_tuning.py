@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from omninode.roles.services import Services
 
 
+def note(asked: bool, document: SessionDocument) -> str:
+    """For people: whether the published rule made the terms. asked: whether it should."""
+    if document.follows:
+        return f"bound and server learning rate by the published rule, from session {document.follows}"
+    return "no settled session of this model to follow: bound and server learning rate are your own" if asked else ""
+
+
 async def by_rule(services: Services, model: Model, part: PublicPart) -> Next | None:
     """Terms that follow this owner's last session with output.
 

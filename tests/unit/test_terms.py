@@ -75,6 +75,15 @@ def test_a_session_is_as_long_as_what_is_published() -> None:
     assert params.dimension == 310
 
 
+def test_the_published_rule_is_asked_for_by_a_word() -> None:
+    assert not terms.published_rule(ModelOwner(), {})
+    assert terms.published_rule(ModelOwner(tuning="published"), {})
+    assert terms.published_rule(ModelOwner(), {"tuning": "published"})
+    assert not terms.published_rule(ModelOwner(tuning="published"), {"tuning": "own"})
+    with pytest.raises(UsageError, match="unknown tuning"):
+        terms.published_rule(ModelOwner(), {"tuning": "sideways"})
+
+
 @pytest.mark.parametrize("name", ["mode", "rule", "payout"])
 def test_unknown_words(name: str) -> None:
     with pytest.raises(UsageError, match=f"unknown {name}"):

@@ -191,6 +191,14 @@ def test_one_liar_in_every_group_of_three_cannot_pump_it() -> None:
         bound = following
 
 
+@pytest.mark.parametrize(("size", "growth"), [(3, 1.2247), (4, 1.0607), (5, 0.9487)])
+def test_liars_in_every_group_half_against_half_pump_small_groups_only(size: int, growth: float) -> None:
+    """What docs/tuning.md admits; the cap of 5/4 holds all the same."""
+    sizes = [size] * 4
+    means = [[B // size * side] for side in (1, -1, 1, -1)]
+    assert next_terms(B, UNIT, 16, of_groups(means, sizes))[0] == pytest.approx(growth * B, rel=1e-3)
+
+
 def test_even_a_majority_moves_it_slowly() -> None:
     bound = B
     for _ in range(10):

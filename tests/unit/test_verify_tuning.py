@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omninode.chain.errors import ChainError
+from omninode.learning import precision
 from omninode.learning.document import UNIT_LR, SessionDocument
 from omninode.learning.presets import DIGITS
 from omninode.net.errors import NetError
 from omninode.roles import owner_tuning, tuning, verify_tuning
-from omninode.roles.tuning import outcome_of
+from omninode.roles.tuning import Next, outcome_of
 from omninode.roles.verify_public import Findings
-from omninode.roles.verify_tuning import CHECK, check_tuning, problem, refuse_unless_by_rule
+from omninode.roles.verify_tuning import CHECK, check_tuning, differs, problem, refuse_unless_by_rule
 from protocols.selection.tuning import next_terms
 from protocols.sessions import effects as fx
 from protocols.sessions import events as ev
@@ -157,7 +160,7 @@ class Chain:
 
     @property
     def services(self) -> Any:
-        return SimpleNamespace(market=self, wallet=SimpleNamespace(address=view_of(self.events[LAST]).p.owner),
+        return SimpleNamespace(market=self, net=None, wallet=SimpleNamespace(address=view_of(self.events[LAST]).p.owner),
                                blobs=SimpleNamespace(read=self.read, has=lambda digest: True))  # fmt: skip
 
     def read(self, digest: bytes) -> bytes:
@@ -203,7 +206,7 @@ def by_rule(chain: Chain, frac_bits: int = BITS, **changes: Any) -> SessionDocum
 async def said(chain: Chain, document: SessionDocument, number: int = 9, **changes: Any) -> str:
     """What is wrong with it; every honest one says from what its terms come."""
     view = chain.has_session(number, document, after=chain.end + 1, **changes)
-    services = SimpleNamespace(**vars(chain.services), net=None)
+    services = chain.services
     wrong, why = await problem(services, view, document, chain.fetch)
     assert wrong or why.startswith(f"follows session {LAST}, from ") or not document.follows
     found = Findings()
@@ -224,12 +227,25 @@ async def test_terms_by_the_rule_hold_in_any_fixed_point(chain: Chain, frac_bits
     assert await said(chain, document) == ""
 
 
+@given(st.integers(1, 1 << 30), st.integers(1, 16), st.integers(2, 1 << 20))
+def test_the_fixed_point_of_certificate_zk_keeps_the_bound(bound: int, frac_bits: int, dimension: int) -> None:
+    """What ``precision.proved`` makes of it, by way of the owner's usual 16 bits, is what all compute."""
+    expected = Next(LAST, bound, frac_bits, UNIT_LR, "norms")
+    try:
+        fewer, shorter = precision.proved(dimension, expected.bound_at(16), 16)
+    except ValueError:
+        return
+    assert differs(replace(DOCUMENT, frac_bits=fewer, bound=shorter, follows=LAST), expected) == ""
+
+
 async def test_the_owner_makes_what_others_expect(chain: Chain) -> None:
     part = DOCUMENT.part
     following = await owner_tuning.by_rule(chain.services, DOCUMENT.model, part)
     assert following is not None
     document = by_rule(chain, 16)
     assert (following.follows, following.bound_at(16), following.server_lr) == (LAST, document.bound, UNIT_LR)
+    assert "from session 7" in owner_tuning.note(True, document)
+    assert "are your own" in owner_tuning.note(True, DOCUMENT) != owner_tuning.note(False, DOCUMENT) == ""
     chain.has_session(8, replace(DOCUMENT, public_layers=("fc3",), initial=bytes(32)))
     assert await owner_tuning.by_rule(chain.services, DOCUMENT.model, part) is None  # its updates were others
     chain.events = {k: events[:1] for k, events in chain.events.items()}
@@ -295,7 +311,7 @@ async def test_the_latest_one_has_to_be_followed_but_for_a_race(chain: Chain) ->
 async def test_what_cannot_be_had_is_not_checked_and_not_joined(chain: Chain) -> None:
     document = by_rule(chain)
     view = chain.has_session(9, document, after=chain.end + 1)
-    services = SimpleNamespace(**vars(chain.services), net=None)
+    services = chain.services
     for missing in (DOCUMENT.digest(), document.digest()):
         kept = chain.blobs.pop(missing)
         found = Findings()
