@@ -36,6 +36,8 @@ def _shapes(config: Config) -> tuple[str, str] | None:
                 return f"net.{key}", f'must hold addresses like /ip4/10.0.0.1/tcp/4021/p2p/12D3..., not "{entry}"'
     if config.chain.market and not _ADDRESS.fullmatch(config.chain.market):
         return "chain.market", f'must be 0x and 40 hex digits, not "{config.chain.market}"'
+    if config.chain.onchain and not _ADDRESS.fullmatch(config.chain.onchain):
+        return "chain.onchain", f'must be 0x and 40 hex digits, not "{config.chain.onchain}"'
     if not config.chain.rpc.startswith(("http://", "https://")):
         return "chain.rpc", f'must begin with http:// or https://, not "{config.chain.rpc}"'
     for entry in config.data_owner.allowed_owners:
@@ -58,6 +60,8 @@ def _required(config: Config) -> tuple[str, str] | None:
             f"must be at most {MOST_CONFIRMATIONS} with role prover: its bitmaps would leave too late, "
             "and cost its stake"
         )
+    if config.model_owner.aggregation == "onchain" and not config.chain.onchain:
+        return "chain.onchain", 'is missing: model_owner.aggregation = "onchain" needs the factory\'s address'
     if "data_owner" in config.node.roles and not config.data.path:
         return "data.path", "is missing: role data_owner trains on it"
     if "model_owner" in config.node.roles and not config.data.path:

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 ROLES = ("model_owner", "data_owner", "prover")
 MODES = ("verified", "grouped")
 CERTIFICATES = ("attested", "zk")
+AGGREGATIONS = ("offchain", "onchain")
 RULES = ("auto", "none", "trust", "outlier", "multi-krum", "m-krum")
 PAYOUTS = ("equal", "contribution")
 TUNINGS = ("own", "published")
@@ -58,6 +59,7 @@ class Chain:
     chain_id: int = key(0, "must be what the RPC says; required", low=0)
     market: str = key("", "address of the DataMarket contract; required")
     start_block: int = key(0, "block of the contract's deployment, where reading begins", low=0)
+    onchain: str = key("", "address of the factory of the on-chain baseline; empty: no such sessions")
     confirmations: int = key(0, "blocks on top of an event before it counts; provers: at most 1", low=0, high=1000)
     timeout: float = key(30.0, "seconds for one RPC call, retries included", low=0.1, high=600)
 
@@ -105,6 +107,9 @@ class ModelOwner:
     mode: str = key("verified", "verified: each update proved and judged alone; grouped: sums of groups", choices=MODES)
     certificate: str = key(
         "attested", "mode verified: attested by the committee, or zk, proved to the contract", choices=CERTIFICATES
+    )
+    aggregation: str = key(
+        "offchain", "offchain: by provers; onchain: the baseline, models summed in contracts", choices=AGGREGATIONS
     )
     preset: str = key("digits", "learning task", choices=("digits", "mnist"))
     model: str = key("", "package.module:Callable, or .pt2 of torch.export; empty: the preset's", path=True)

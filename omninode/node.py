@@ -6,7 +6,7 @@ import os
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
@@ -19,7 +19,15 @@ from omninode.store.keys import load_or_create
 from omninode.store.lock import DataDirLock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omninode.chain.client import ChainClient
+    from omninode.chain.onchain import Onchain
+    from omninode.chain.txqueue import TxQueue
     from omninode.config import Config
+    from omninode.roles.data_owner import DataOwner
+    from omninode.roles.model_owner import ModelOwner
+    from omninode.roles.onchain_sessions import OnchainSessions
     from omninode.roles.services import Services
     from omninode.roles.sessions import Role, Sessions
 
@@ -112,8 +120,40 @@ async def _build(
         blobs=blobs, wallet=wallet, enc_secret=enc_secret, enc_public=public_of(enc_secret),
         market=market, registry=market.registry, net=net,
         directory=directory, trainer=trainer,
+        onchain=await _open_onchain(config, client, queue),
         keys=keyring(config.proofs.string, data_dir, config.proofs.threads, market.chain_id),
     )  # fmt: skip
+
+
+async def _open_onchain(config: Config, client: ChainClient, queue: TxQueue) -> Onchain | None:
+    """The on-chain baseline's factory, None where none is configured. Raises NoContract."""
+    if not config.chain.onchain:
+        return None
+    from omninode.chain.hashing import parse_address
+    from omninode.chain.onchain import Onchain
+
+    address, chain = parse_address(config.chain.onchain), config.chain
+    await client.retry(lambda: client.check_contract(address), CHAIN_WAIT_S, "opening the on-chain baseline")
+    return Onchain(client, queue, address, chain_id=chain.chain_id, start_block=chain.start_block)
+
+
+def build_onchain(services: Services, roles: Sequence[Role]) -> OnchainSessions | None:
+    """Sessions of the on-chain baseline, with the same roles; None where it is not configured."""
+    if services.onchain is None:
+        return None
+    from omninode.roles.onchain_sessions import OnchainRole, OnchainSessions
+
+    parts: list[OnchainRole] = []
+    for role in roles:
+        if role.name == "data_owner":
+            from omninode.roles.onchain_data_owner import OnchainDataOwner
+
+            parts.append(OnchainDataOwner(services, services.onchain, cast("DataOwner", role)))
+        elif role.name == "model_owner":
+            from omninode.roles.onchain_owner import OnchainOwner
+
+            parts.append(OnchainOwner(services, services.onchain, cast("ModelOwner", role)))
+    return OnchainSessions(services, services.onchain, parts)
 
 
 def build_roles(services: Services) -> list[Role]:
@@ -142,11 +182,14 @@ async def _serve(services: Services) -> None:
 
     roles = build_roles(services)
     sessions: Sessions = Sessions(services, roles)
-    verbs = ControlVerbs(services, sessions, roles)
+    onchain = build_onchain(services, roles)
+    verbs = ControlVerbs(services, sessions, roles, onchain)
     async with trio.open_nursery() as nursery:
         services.directory.start()
         nursery.start_soon(services.directory.stay_known)
         nursery.start_soon(sessions.run)
+        if onchain is not None:
+            nursery.start_soon(onchain.run)
         for role in roles:
             nursery.start_soon(role.run)
         nursery.start_soon(control.serve, services.data_dir / "control.sock", verbs.handle)

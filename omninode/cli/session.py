@@ -27,6 +27,9 @@ def create(
     certificate: Annotated[
         str | None, typer.Option(help="attested, or zk: the contract checks a proof.", show_default=False)
     ] = None,
+    aggregation: Annotated[
+        str | None, typer.Option(help="offchain, or onchain: the baseline.", show_default=False)
+    ] = None,
     reward: Amount = None,
     prover_fee: Amount = None,
     deposit: Amount = None,
@@ -63,7 +66,8 @@ def create(
 
     given: dict[str, Any] = {
         "reward": _wei(reward), "prover_fee": _wei(prover_fee), "deposit": _wei(deposit),
-        "gas_price_cap": _wei(gas_price_cap), "mode": mode, "certificate": certificate, "data_owners": data_owners,
+        "gas_price_cap": _wei(gas_price_cap), "aggregation": aggregation,
+        "mode": mode, "certificate": certificate, "data_owners": data_owners,
         "groups": groups, "group_size": group_size, "committee": committee, "threshold": threshold, "rule": rule,
         "mu": mu, "m_krum": m_krum, "payout": payout, "score_cap": score_cap, "min_accepted": min_accepted,
         "register_blocks": register_blocks, "upload_blocks": upload_blocks, "settle_blocks": settle_blocks,
@@ -124,7 +128,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False, timeout: Tim
     rows = [
         [
             s["session"],
-            s.get("mode"),
+            s.get("mode"),  # on-chain: its number is the factory's, and goes with show --onchain
             s["phase"],
             s.get("deadline"),
             f"{s['registered']}/{s['places']}",
@@ -138,14 +142,18 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False, timeout: Tim
 
 @app.command()
 def show(
-    session: Number, config: ConfigOption = None, as_json: JsonOption = False, timeout: TimeoutOption = 10.0
+    session: Number,
+    config: ConfigOption = None,
+    onchain: Annotated[bool, typer.Option("--onchain", help="A session of the on-chain baseline.")] = False,
+    as_json: JsonOption = False,
+    timeout: TimeoutOption = 10.0,
 ) -> None:
     """Everything that this node knows about one session."""
     from omninode.cli.common import ask, print_json
     from omninode.cli.tables import print_pairs, print_table
     from omninode.config_values import format_wei
 
-    answer = ask(config, "session_show", timeout, session=session)
+    answer = ask(config, "session_show", timeout, session=session, **({"onchain": True} if onchain else {}))
     if as_json:
         print_json(answer)
         return

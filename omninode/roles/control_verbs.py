@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
+from omninode.config_schema import AGGREGATIONS
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.roles import outcome
@@ -18,6 +19,7 @@ from protocols.sessions.view import SessionView
 
 if TYPE_CHECKING:
     from omninode.roles.model_owner import ModelOwner
+    from omninode.roles.onchain_sessions import OnchainSessions
     from omninode.roles.services import Services
     from omninode.roles.sessions import Role, Sessions
 
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 class ControlVerbs:
     """One method per verb; every answer is plain JSON."""
 
-    def __init__(self, services: Services, sessions: Sessions, roles: Sequence[Role]) -> None:
-        self._services, self._sessions = services, sessions
+    def __init__(
+        self, services: Services, sessions: Sessions, roles: Sequence[Role], onchain: OnchainSessions | None = None
+    ) -> None:
+        self._services, self._sessions, self._onchain = services, sessions, onchain
         self._roles = {role.name: role for role in roles}
 
     async def handle(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -35,9 +39,10 @@ class ControlVerbs:
             case "status":
                 return await self.status()
             case "session_list":
-                return {"sessions": [summary(view) for view in self._sessions.chain.views.values()]}
+                known = [summary(view) for view in self._sessions.chain.views.values()]
+                return {"sessions": known + (self._onchain.list() if self._onchain else [])}
             case "session_show":
-                return await self.show(_number(args))
+                return self.show_onchain(_number(args)) if args.get("onchain") else await self.show(_number(args))
             case "session_create":
                 return await self.create(args)
             case "model_show":
@@ -66,7 +71,7 @@ class ControlVerbs:
             "addrs": list(services.net.addrs),
             "block": self._sessions.block,
             "balance": await services.market.client.balance(services.wallet.address),
-            "sessions": self._sessions.status(),
+            "sessions": self._sessions.status() + (self._onchain.status() if self._onchain else []),
             "net": services.net.stats(),
         }
         owner = self._roles.get("model_owner")
@@ -97,8 +102,26 @@ class ControlVerbs:
             return None
         return document.part.sentence
 
+    def show_onchain(self, session: int) -> dict[str, Any]:
+        """Everything this node knows about one session of the on-chain baseline."""
+        found = self._onchain.show(session) if self._onchain else None
+        if found is None:
+            raise RefusedError(f"no session {session} of the on-chain baseline is known here", "see session list")
+        return found
+
     async def create(self, args: dict[str, Any]) -> dict[str, Any]:
         """Create a session as its model owner."""
+        given = dict(args)
+        aggregation = given.pop("aggregation", None) or self._services.config.model_owner.aggregation
+        if aggregation not in AGGREGATIONS:
+            raise UsageError(f"unknown aggregation {aggregation!r}", "choose one of " + ", ".join(AGGREGATIONS))
+        if aggregation == "onchain":
+            if self._onchain is None:
+                raise RefusedError("this node knows no factory of the on-chain baseline", "set chain.onchain")
+            return await self._onchain.create(given)
+        return await self._create(given)
+
+    async def _create(self, args: dict[str, Any]) -> dict[str, Any]:
         created: dict[str, Any] = await self._owner().create_session(args)
         return created
 

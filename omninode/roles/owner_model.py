@@ -63,6 +63,7 @@ class OwnerModel:
         self.ready = trio.Event()
         self._data: owner_data.OwnerData
         self._model: Model | None = None
+        self._changing = trio.Lock()  # the state is read, trained on, and written back
         self._references: dict[bytes, NDArray[np.int64]] = {}  # by digest of the document; the last one only
 
     @property
@@ -130,6 +131,10 @@ class OwnerModel:
 
     async def publish(self, part: PublicPart) -> Publication:
         """Put out what a session that publishes ``part`` of the current weights needs. Raises TrainingFailed."""
+        async with self._changing:
+            return await self._publish(part)
+
+    async def _publish(self, part: PublicPart) -> Publication:
         state, blobs = self.require(), self._services.blobs
         digest = bytes.fromhex(state.weights)
         if part.whole:
@@ -175,9 +180,12 @@ class OwnerModel:
 
         Does nothing where this session is in the weights already.
         """
+        async with self._changing:
+            if not self.has(session):
+                await self._apply(session, params, document, opened)
+
+    async def _apply(self, session: int, params: SessionParams, document: SessionDocument, opened: Output) -> None:
         state = self.require()
-        if self.has(session):
-            return
         mean = fixed_point.decode_sum(opened.total, document.frac_bits, opened.count)
         stepped = _stepped(np.frombuffer(await self.weights(), dtype="<f4"), document, mean)
         preset = self.preset
@@ -197,6 +205,25 @@ class OwnerModel:
         )  # fmt: skip
         await self._save(changed, weights)
         self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=opened.count)
+
+    async def adopt(self, session: int, document: SessionDocument, public: NDArray[np.float64], count: int) -> None:
+        """The on-chain baseline: W^p := ``public`` (d,), the mean of ``count`` models, then adapt. Once per session."""
+        async with self._changing:
+            if not self.has(session):
+                await self._adopt(session, document, public, count)
+
+    async def _adopt(self, session: int, document: SessionDocument, public: NDArray[np.float64], count: int) -> None:
+        state = self.require()
+        whole = document.part.put(np.frombuffer(await self.weights(), dtype="<f4"), public.astype(np.dtype("<f4")))
+        evaluation = self._evaluation()
+        job = Job.adapt(document, whole.tobytes(), self._data.own, self.preset.adapt_epochs)
+        results = await self._services.trainer.run([job, *evaluation])
+        weights = results[0].weights
+        assert weights is not None
+        accuracy = results[1].accuracy if evaluation else None
+        changed = replace(state, accuracy=accuracy, applied=(*state.applied, (session, accuracy)))
+        await self._save(changed, weights)
+        self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=count)
 
     async def _initial_of(self, document: SessionDocument) -> bytes | None:
         """The blob of W0, None where all is public."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
 
     from omninode.chain.market import Market
+    from omninode.chain.onchain import Onchain
     from omninode.chain.registry import Registry
     from omninode.chain.wallet import Wallet
     from omninode.config import Config
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 class Services:
     """new_seed: 32 fresh bytes, the only source of a session's randomness (journaled before use).
 
+    onchain: the on-chain baseline's factory, where one is configured.
     keys: for sessions of certificate ``zk``.  compute: how many machine steps may run at once in threads.
     key_making: how many keys may be made at once, beside them (``session_keys``).
     """
@@ -51,6 +53,7 @@ class Services:
     net: Network
     directory: Directory
     trainer: Trainer
+    onchain: Onchain | None = None
     keys: Keyring = field(default_factory=NoKeys)
     new_seed: Callable[[], bytes] = field(default=lambda: secrets.token_bytes(32))
     compute: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(2))

@@ -14,6 +14,7 @@ from omninode.roles.chainlog import ChainLog
 from omninode.roles.delivery import SESSION_PROTOCOL
 from omninode.roles.directory import takes_part
 from omninode.roles.driver import SessionDriver
+from omninode.roles.onchain_driver import ONCHAIN
 from omninode.roles.transact import transact
 from protocols.errors import RemoteProtocolError
 from protocols.sessions.effects import Transact
@@ -184,7 +185,7 @@ class Sessions:
     def _forget_old(self) -> None:
         """Keep the journals of the last sessions, for `session verify`; seeds and safety records stay for ever."""
         store = self._services.store
-        done = [(session, role) for session, role, state in store.sessions() if state and state.get("done")]
+        done = [(s, role) for s, role, state in store.sessions() if s < ONCHAIN and state and state.get("done")]
         for session, role in done[:-KEPT_JOURNALS]:
             store.forget_inputs(session, role)
 

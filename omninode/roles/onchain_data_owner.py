@@ -1,0 +1,114 @@
+"""A data owner in sessions of the on-chain baseline: the same policy, data and training as in those of the market."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import trio
+
+from omninode.learning import data as local_data
+from omninode.roles.data_owner import UNUSABLE, DataOwner, Refused, Task
+from omninode.roles.onchain_driver import OnchainDriver, stored
+from protocols.onchain.data_owner import OnchainDataOwner as Machine
+from protocols.onchain.params import OnchainTerms, State
+from protocols.onchain.view import OnchainView
+from protocols.sessions.params import Phase
+from protocols.wire.context import Context
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from omninode.chain.onchain import Onchain
+    from omninode.roles.services import Services
+
+
+@dataclass
+class _Offer:
+    """A session as ``DataOwner`` fetches it: as long as registration is open it tries on and on."""
+
+    session: int
+    view: OnchainView
+
+    @property
+    def phase(self) -> Phase:
+        return Phase.REGISTER if self.view.state <= State.REGISTER else Phase.FINISHED
+
+    @property
+    def p(self) -> OnchainTerms:
+        return self.view.p
+
+
+class OnchainDataOwner:
+    """Uploads its whole trained public part, masked, chunk by chunk; there is no bound and no proof to it."""
+
+    def __init__(self, services: Services, onchain: Onchain, data_owner: DataOwner) -> None:
+        self._services, self._onchain, self._data_owner = services, onchain, data_owner
+        self.refusals: dict[int, str] = {}
+
+    def wants(self, view: OnchainView) -> bool:
+        """Sessions that can be joined, and those that we are registered in (after a restart)."""
+        own = self._services.wallet.address
+        if view.terms is None or view.training is None or view.p.owner == own:
+            return False
+        if view.member_of(own) is not None:
+            return True
+        listed = not view.whitelist or own in view.whitelist
+        return listed and view.state == State.REGISTER and view.session not in self.refusals
+
+    async def join(self, view: OnchainView) -> OnchainDriver | None:
+        """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
+        services, session, task = self._services, view.session, None
+        if view.member_of(services.wallet.address) is None:
+            try:
+                self._check_terms(view)
+                task = await self._task(view)
+            except UNUSABLE as error:
+                self.refusals[session] = str(error)
+                services.events.write("session_refused", session=session, onchain=True, reason=str(error))
+                services.log.warning("session_refused", session=session, onchain=True, reason=str(error))
+                return None
+            services.events.write("session_joined", session=session, onchain=True)
+
+        async def train() -> NDArray[np.float64] | None:
+            try:
+                found = task or await self._task(view)
+            except UNUSABLE as error:
+                services.events.write("update_refused", session=session, onchain=True, reason=str(error))
+                return None
+            start = np.frombuffer(found.weights, dtype="<f4").astype(np.float64)
+            return await self._data_owner.trained(stored(session), found, lambda update: start + update)
+
+        async def make(seed: bytes) -> Machine:
+            context = Context(self._onchain.chain_id, view.head, session)
+            return Machine(context, services.wallet.address, services.net.peer_key, seed)
+
+        return OnchainDriver(self._data_owner.name, session, services, self._onchain, make, on_train=train)
+
+    def _check_terms(self, view: OnchainView) -> None:
+        """The owner's policy. Raises Refused."""
+        assert view.training is not None
+        policy, terms, training = self._services.config.data_owner, view.p, view.training
+        if policy.allowed_owners and "0x" + terms.owner.hex() not in {o.lower() for o in policy.allowed_owners}:
+            raise Refused(f"owner 0x{terms.owner.hex()} is not in data_owner.allowed_owners")
+        if training.group_size < policy.min_group:
+            raise Refused(f"rounds of {training.group_size}, fewer than data_owner.min_group = {policy.min_group}")
+        if terms.reward // training.places < policy.min_reward:
+            raise Refused(f"pays {terms.reward // training.places} wei for each place, less than min_reward")
+        begun = {session for session, role, _ in self._services.store.sessions() if role == self._data_owner.name}
+        if len(begun - {stored(view.session)}) >= policy.max_sessions:
+            raise Refused(f"data_owner.max_sessions = {policy.max_sessions} sessions with this data are used up")
+
+    async def _task(self, view: OnchainView) -> Task:
+        """Document and weights, held against chain and data. Raises one of UNUSABLE."""
+        task = await self._data_owner.offered(_Offer(view.session, view))
+        document, training = task.document, view.training
+        assert training is not None
+        if (document.train.epochs, document.train.batch) != (training.epochs, training.batch):
+            raise Refused("the document trains otherwise than the chain says")
+        samples = max(document.min_samples, training.samples)
+        await trio.to_thread.run_sync(
+            local_data.check, self._data_owner.data_path(), document.features, document.classes, samples
+        )
+        return task

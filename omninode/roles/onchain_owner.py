@@ -1,0 +1,153 @@
+"""The model owner in sessions of the on-chain baseline: opens them, judges rounds, takes the mean from the chain."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import trio
+
+from omninode.chain.wire import quantity
+from omninode.errors import RefusedError, UsageError
+from omninode.learning.document import SessionDocument
+from omninode.roles.onchain_driver import OnchainDriver, stored
+from omninode.roles.terms import OVERRIDES
+from protocols.onchain import lanes
+from protocols.onchain.limits import misfit, session_gas
+from protocols.onchain.owner import OnchainOwner as Machine
+from protocols.onchain.params import OnchainTerms, Training
+from protocols.onchain.view import OnchainView
+from protocols.selection.rules import BPS, M_KRUM, guarantees
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from omninode.chain.onchain import Onchain
+    from omninode.config_schema import ModelOwner as Chosen
+    from omninode.roles.model_owner import ModelOwner
+    from omninode.roles.services import Services
+
+GAS_RESERVE = 5 * 10**16  # wei, besides what the session's own transactions take
+PLAN = "onchain/plan/"
+"""Key of what ``start`` will say, by the document's digest: the session's number is not known before its creation."""
+
+
+class OnchainOwner:
+    """Works beside the role ``ModelOwner``, whose model it improves."""
+
+    def __init__(self, services: Services, onchain: Onchain, model_owner: ModelOwner) -> None:
+        self._services, self._onchain, self._owner = services, onchain, model_owner
+        self._creating = trio.Lock()
+
+    def wants(self, view: OnchainView) -> bool:
+        """Our own sessions."""
+        return view.terms is not None and view.terms.owner == self._services.wallet.address
+
+    async def join(self, view: OnchainView) -> OnchainDriver | None:
+        """A driver that plays the session and has the result adopted; None for one that another node opened."""
+        services = self._services
+        plan = await trio.to_thread.run_sync(services.store.meta_get, PLAN + view.p.doc_digest.hex())
+        if plan is None:
+            services.log.warning("session_unknown", session=view.session, onchain=True)
+            return None
+        training = Training(**json.loads(plan))
+
+        async def make(seed: bytes) -> Machine:
+            return Machine(view.session, await self._published(view), training)
+
+        return OnchainDriver(
+            "model_owner", view.session, services, self._onchain, make, after=partial(self._adopt),
+        )  # fmt: skip
+
+    async def _document(self, view: OnchainView) -> SessionDocument:
+        return SessionDocument.decode(await trio.to_thread.run_sync(self._services.blobs.read, view.p.doc_digest))
+
+    async def _published(self, view: OnchainView) -> NDArray[np.float64]:
+        """W^p (d,), as data owners fetch it."""
+        document = await self._document(view)
+        blob = await trio.to_thread.run_sync(self._services.blobs.read, document.weights)
+        return np.frombuffer(blob, dtype="<f4").astype(np.float64)
+
+    async def _adopt(self, view: OnchainView) -> None:
+        """Read the sum over the selected rounds from the chain, and go on with their mean."""
+        if not view.selected:
+            self._services.events.write("no_output", session=view.session, onchain=True)
+            return
+        total, count = await self._onchain.client.retry(
+            lambda: self._onchain.result(view.session), float("inf"), "reading the result"
+        )
+        document = await self._document(view)
+        await self._owner.model.ready.wait()
+        await self._owner.model.adopt(stored(view.session), document, lanes.decode_mean(total, count), count)
+
+    # -- creation -------------------------------------------------------------------------------------------------
+
+    async def create(self, overrides: dict[str, Any]) -> dict[str, Any]:
+        """Deposit and open a session on the current model. Raises RefusedError or UsageError with what to change."""
+        async with self._creating:
+            document, published = await self._owner.offer(overrides)
+            terms, training = self._terms(overrides, document)
+            await self._check(terms, training)
+            escrow = await self._onchain.quote(terms, training)
+            balance = await self._onchain.client.balance(self._services.wallet.address)
+            if balance < escrow + GAS_RESERVE:
+                raise RefusedError(
+                    f"the wallet holds {balance} wei, the session needs {escrow} and gas", "send ether to the wallet"
+                )
+            plan = json.dumps(asdict(training))
+            await trio.to_thread.run_sync(self._services.store.meta_put, PLAN + terms.doc_digest.hex(), plan)
+            session = await self._onchain.create(terms, escrow, key=f"create/{secrets.token_hex(8)}")
+        self._services.events.write("session_created", session=session, onchain=True, escrow=escrow)
+        holds, why = guarantees(M_KRUM, training.rounds, terms.mu_bps, terms.m_krum, "rounds")
+        gas = session_gas(terms.dimension, training.rounds, training.group_size, terms.m_krum)
+        return {
+            "session": session, "onchain": True, "escrow": escrow, "guarantee": holds, "why": why,
+            "published": published.part.sentence, "gas": gas.total, "gas_data_owner": gas.data_owner,
+            "note": f"on chain: about {gas.total:,} gas in all, {gas.data_owner:,} for each data owner",
+        }  # fmt: skip
+
+    def _terms(self, overrides: Mapping[str, Any], document: SessionDocument) -> tuple[OnchainTerms, Training]:
+        """What the session will be. Raises UsageError."""
+        if unknown := set(overrides) - OVERRIDES:
+            raise UsageError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
+        pick = partial(_pick, self._services.config.model_owner, overrides)
+        rounds, mu_bps = pick("groups"), round(pick("mu") * BPS)
+        training = Training(
+            document.min_samples, document.train.epochs, document.train.batch, rounds, pick("group_size")
+        )
+        terms = OnchainTerms(
+            owner=self._services.wallet.address, owner_peer=self._services.net.peer_key, doc_digest=document.digest(),
+            dimension=document.parameters, reward=pick("reward"), gas_price_cap=pick("gas_price_cap"), mu_bps=mu_bps,
+            m_krum=pick("m_krum") or usual_m(rounds, mu_bps), register_blocks=pick("register_blocks"),
+            upload_blocks=pick("upload_blocks"), settle_blocks=pick("settle_blocks"),
+        )  # fmt: skip
+        return terms, training
+
+    async def _check(self, terms: OnchainTerms, training: Training) -> None:
+        """RefusedError, with the gas it would take, for what does not fit on the chain."""
+        block = await self._onchain.client.rpc("eth_getBlockByNumber", "latest", False)
+        limit = quantity(block["gasLimit"])
+        said = misfit(terms.dimension, training.rounds, training.group_size, terms.upload_blocks, limit)
+        if said:
+            raise RefusedError(
+                said, "publish fewer layers, widen --upload-blocks, or aggregate off chain (--aggregation offchain)"
+            )
+        if terms.m_krum > training.rounds or terms.mu_bps * 2 >= BPS:
+            raise RefusedError(
+                f"m-Krum cannot keep {terms.m_krum} of {training.rounds} rounds with mu = {terms.mu_bps / BPS:g}",
+                "choose --m-krum at most the number of rounds, and --mu below 0.5",
+            )
+
+
+def usual_m(rounds: int, mu_bps: int) -> int:
+    """The largest m with m < (1 - 2 mu) R - 2, the paper's condition; 1 where there is none."""
+    return max(1, -(-((BPS - 2 * mu_bps) * rounds) // BPS) - 3)
+
+
+def _pick(chosen: Chosen, overrides: Mapping[str, Any], name: str) -> Any:
+    return overrides[name] if overrides.get(name) is not None else getattr(chosen, name)
