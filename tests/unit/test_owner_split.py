@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trio
 
 from omninode.errors import UsageError
 from omninode.learning.document import UNIT_LR, SessionDocument
@@ -37,6 +38,7 @@ class PlainTrainer:
 
     async def run(self, jobs: Sequence[Job]) -> list[Result]:
         self.jobs += [job.fields for job in jobs]
+        await trio.sleep(0)
         return [self._do(job.fields) for job in jobs]
 
     def _do(self, job: dict[str, Any]) -> Result:
@@ -71,7 +73,7 @@ def choosing(node: Any, **changes: Any) -> None:
 
 
 async def document_of(owner: model_owner.ModelOwner, part: PublicPart, **changes: Any) -> SessionDocument:
-    made = replace(await owner._document(False, await owner._publish(part)), **changes)
+    made = replace(await owner._document(False, await owner._publish(part), False), **changes)
     owner._services.blobs.put(made.encode(), public=True)
     return made
 
@@ -127,6 +129,16 @@ async def test_a_sum_goes_into_the_public_part_and_adapting_changes_all(
     assert node.blobs.read(again.weights) == PART.take(weights).tobytes()
 
 
+async def test_sums_that_are_opened_together_are_both_in_the_model(owner: model_owner.ModelOwner, node: Any) -> None:
+    first, second = await document_of(owner, PART), await document_of(owner, choose(DIGITS.model, ("fc1",)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(owner.model.apply, 4, params_for(first), first, opened(first, 0.5))
+        nursery.start_soon(owner.model.apply, 5, params_for(second), second, opened(second, 0.5))
+    weights = np.frombuffer(await owner.model.weights(), "<f4")
+    assert np.allclose(weights, TRAINED + 2.5, atol=1e-5)  # each part half, and one for each adapting
+    assert {session for session, _ in owner.model.require().applied} == {4, 5}
+
+
 async def test_the_whole_model_steps_as_it_always_did(owner: model_owner.ModelOwner, node: Any) -> None:
     made = await document_of(owner, choose(DIGITS.model))
     output = opened(made, 0.3)
@@ -168,8 +180,8 @@ async def test_the_first_bound_is_the_norm_of_the_public_part(owner: model_owner
 
 
 async def test_certificate_zk_counts_what_is_published(owner: model_owner.ModelOwner) -> None:
-    made = await owner._document(True, await owner._publish(PART))
-    whole = await owner._document(True, await owner._publish(choose(DIGITS.model)))
+    made = await owner._document(True, await owner._publish(PART), False)
+    whole = await owner._document(True, await owner._publish(choose(DIGITS.model)), False)
     assert made.bound < 1 << 10 and whole.bound < 1 << 12  # 1,840 and 5,090 coordinates
     assert made.frac_bits < 16
 
