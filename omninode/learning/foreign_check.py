@@ -30,6 +30,7 @@ _SCHEMA = 8
 _ATEN = "torch.ops.aten."
 _OPERATOR = "_operator."
 _LEFT_OUT = ("layout", "memory_format", "pin_memory", "non_blocking", "cudnn_enabled", "cudnn_enable")
+_CHANGES = "the model changes its own buffers as it runs, as batch norm does: use GroupNorm"
 _INFINITE = {"Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
@@ -133,7 +134,7 @@ def _sample(meta: dict[str, Any]) -> tuple[tuple[int, ...], bool]:
 
 def _output(specs: list[Any]) -> str:
     if any("user_output" not in mapping("output", spec) for spec in specs):
-        raise ForeignError("the model changes its own buffers as it runs, as batch norm does: use GroupNorm")
+        raise ForeignError(_CHANGES)
     if len(specs) != 1:
         raise ForeignError("the exported model must return one tensor: the logits")
     return text(specs[0]["user_output"]["arg"]["as_tensor"]["name"])
@@ -194,6 +195,8 @@ class _Reader:
             if operator in IDENTITY:
                 self._define(names[0], first.name)
                 return
+            if first.name in self.constants:
+                raise ForeignError(_CHANGES)
             if first.name in self._fixed:
                 raise ForeignError(f"{operator} writes into a value that something else shares: leave out inplace=True")
             self._define(names[0], first.name)
