@@ -72,7 +72,7 @@ def test_a_grouped_session_shows_distances_of_group_means() -> None:
     outcome = outcome_of(view, posted(session))
     assert (outcome.kind, outcome.sizes, outcome.valid, outcome.accepted) == ("distances", (3, 3), 6, 6)
     updates = updates_of(session)
-    sums = [sum(updates[k] for k in group) for group in view.groups]
+    sums = [np.sum([updates[k] for k in group], axis=0) for group in view.groups]
     apart = sums[0] - sums[1]
     assert outcome.distances[0][1] == int(apart @ apart)  # L = 3: 9 |A_0/3 - A_1/3|^2
     assert outcome_of(view, None).kind == "nothing"
@@ -160,8 +160,9 @@ class Chain:
 
     @property
     def services(self) -> Any:
-        return SimpleNamespace(market=self, net=None, wallet=SimpleNamespace(address=view_of(self.events[LAST]).p.owner),
-                               blobs=SimpleNamespace(read=self.read, has=lambda digest: True))  # fmt: skip
+        wallet = SimpleNamespace(address=view_of(self.events[LAST]).p.owner)
+        blobs = SimpleNamespace(read=self.read, has=lambda digest: True)
+        return SimpleNamespace(market=self, net=None, wallet=wallet, blobs=blobs)
 
     def read(self, digest: bytes) -> bytes:
         return self.blobs[digest]
