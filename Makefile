@@ -11,7 +11,7 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
 PROCESSES := tests/integration tests/faults/test_node_kills.py tests/faults/test_node_start.py \
 	tests/faults/test_wire_attacks.py tests/faults/test_net_attacks.py
 
-.PHONY: help setup demo test beside lint unit contracts processes attacks soak bench clean
+.PHONY: help setup demo test beside lint unit contracts processes attacks soak bench reproduce clean
 
 help:  ## say what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -52,6 +52,9 @@ soak: setup  ## long runs: random kills of daemons, hostile demos of mode groupe
 
 bench: setup  ## measure; writes runs/bench/latest.json
 	@$(PY) -m tests.benchmarks $(ARGS)
+
+reproduce: setup  ## OmniLytics' tables and figures, run again; DATA=folder of MNIST's files, ARGS=--quick for minutes
+	@.venv/bin/omninode reproduce omnilytics --data "$(DATA)" $(ARGS)
 
 clean:  ## remove what setup and the tests made; keeps runs/
 	rm -rf .venv .cache .hypothesis .ruff_cache contracts/node_modules contracts/out contracts/cache *.egg-info build dist

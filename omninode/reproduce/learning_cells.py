@@ -119,7 +119,8 @@ def run(arguments: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     torch.set_num_threads(1)  # so small tensors only lose by threads
     setting, seed = Setting.decode(arguments["setting"]), int(arguments["seed"])
-    return play(setting, dealt(samples(folder), setting, seed), seed)
+    everybody = samples(folder)
+    return {"images": len(everybody)} | play(setting, dealt(everybody, setting, seed), seed)
 
 
 def dealt(everybody: data.Samples, setting: Setting, seed: int) -> data.Split:

@@ -22,8 +22,8 @@ from omninode.learning.simulate import OWNER
 from omninode.learning.simulate_verified import ROOT
 from omninode.learning.training import accuracy, train
 from omninode.reproduce import server
-from omninode.reproduce.setting import ROOT as ROOT_SAMPLES
 from omninode.reproduce.setting import NOISE, Setting
+from omninode.reproduce.setting import ROOT as ROOT_SAMPLES
 
 Weights = NDArray[np.float32]
 Real = NDArray[np.float64]
@@ -153,6 +153,7 @@ class Market:
             "bad_kept": len(set(bad) & set(outcome.kept)),
             "honest": len(set(drawn) - self.hostile),
             "honest_kept": len(set(outcome.members) - self.hostile),
+            "hostile": len(set(drawn) & self.hostile),
             "hostile_kept": len(set(outcome.members) & self.hostile),
         }
 

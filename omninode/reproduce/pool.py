@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Done:
     seconds: float
 
 
-def run(cells: Iterable[Cell], data: Path, jobs: int) -> Iterator[Done]:
+def run(cells: Iterable[Cell], data: Path, jobs: int) -> Generator[Done, None, None]:
     """Run them all and yield each as it ends; the failure of one does not stop the others.
 
     The processes end when the iterator is closed, on an interrupt, and when this process is killed.
@@ -40,7 +40,7 @@ def run(cells: Iterable[Cell], data: Path, jobs: int) -> Iterator[Done]:
     yield from _batch(beside, data, jobs)
 
 
-def _batch(cells: list[Cell], data: Path, jobs: int) -> Iterator[Done]:
+def _batch(cells: list[Cell], data: Path, jobs: int) -> Generator[Done, None, None]:
     todo = cells[::-1]
     while todo:  # a process that dies (memory, a signal) breaks its pool: the rest goes on in a fresh one
         pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _initialise)
@@ -50,7 +50,7 @@ def _batch(cells: list[Cell], data: Path, jobs: int) -> Iterator[Done]:
             _kill(pool)
 
 
-def _drain(pool: ProcessPoolExecutor, todo: list[Cell], data: Path, jobs: int) -> Iterator[Done]:
+def _drain(pool: ProcessPoolExecutor, todo: list[Cell], data: Path, jobs: int) -> Generator[Done, None, None]:
     """Take cells from the end of ``todo`` until it is empty or the pool is broken."""
     flying: dict[Future[Any], Cell] = {}
     while todo or flying:
