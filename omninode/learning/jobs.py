@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from omninode.learning.document import SessionDocument, TrainSpec
 from omninode.learning.model_spec import Model
+from omninode.learning.perturb import ADAPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,14 @@ class Job:
         return cls._make("read", model, None, path, None, 0)
 
     @classmethod
-    def pretrain(cls, model: Model, data_path: Path, seed: int, how: TrainSpec) -> Job:
-        """Train the weights of the job before, else fresh ones; Result.weights, Result.update = after minus before."""
-        return cls._make("pretrain", model, None, data_path, how, seed)
+    def pretrain(cls, model: Model, data_path: Path, seed: int, how: TrainSpec, squared: bool = False) -> Job:
+        """Train the weights of the job before, else fresh ones; Result.weights, Result.update = after minus before.
+
+        squared: with squared error on one-hot targets instead of cross entropy.
+        """
+        job = cls._make("pretrain", model, None, data_path, how, seed)
+        job.fields["squared"] = squared
+        return job
 
     @classmethod
     def train(
@@ -63,19 +69,29 @@ class Job:
 
         weights: the published blob; None takes the public part of the weights of the job before.  initial: W0, from
         whose private layers it starts; None where all is public.  min_samples: the document's unless given.
+        For a perturbed model Result.update are the three vectors as ``perturb_upload.pack`` packs them, computed in
+        float64; as float32 they are a hundred times finer than the fixed point.
         Refuses data that ``data.check`` refuses.
         """
         job = cls._make("train", document.model, weights, data_path, document.train, seed)
         least = document.min_samples if min_samples is None else min_samples
         job.fields.update(min_samples=least, public=document.public_layers, initial=initial)
+        if document.perturbation is not None:
+            job.fields.update(asdict(document.perturbation), op="perturbed", unit=[document.bound, document.frac_bits])
         return job
 
     @classmethod
     def adapt(cls, document: SessionDocument, weights: bytes | None, data_path: Path, epochs: int) -> Job:
-        """The owner's local epochs (MOEp) on all weights, in the order given by ``document.seed``; Result.weights."""
+        """The owner's local epochs (MOEp) on all weights, in the order given by ``document.seed``; Result.weights.
+
+        Of a perturbed model: ``perturb.ADAPT``, whatever ``epochs`` says.
+        """
         spec = document.train
         how = TrainSpec(lr=spec.lr, momentum=spec.momentum, batch=spec.batch, epochs=epochs)
-        return cls._make("adapt", document.model, weights, data_path, how, document.seed)
+        squared = document.perturbation is not None
+        job = cls._make("adapt", document.model, weights, data_path, ADAPT if squared else how, document.seed)
+        job.fields["squared"] = squared
+        return job
 
     @classmethod
     def evaluate(cls, model: Model, weights: bytes | None, test_path: Path) -> Job:
@@ -88,7 +104,7 @@ class Job:
     ) -> Job:
         fields = {"op": op, "model": asdict(model), "weights": weights, "data": str(path.absolute()) if path else None}
         train = asdict(how) if how else None
-        more = {"min_samples": 1, "public": (), "initial": None, "file": None, "allowed": ()}
+        more = {"min_samples": 1, "public": (), "initial": None, "file": None, "allowed": (), "squared": False}
         return cls({**fields, "train": train, "seed": seed, **more})
 
     def placed(self, find: Callable[[bytes], Path] | None, allowed: Sequence[str]) -> dict[str, Any]:

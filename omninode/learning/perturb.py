@@ -18,12 +18,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from omninode.learning.document import VECTORS
+from omninode.learning.document import VECTORS, TrainSpec
 from omninode.learning.model_spec import Model, ModelSpec
 
 Real = NDArray[np.float64]
 LOW, HIGH = 0.5, 2.0
 """Every secret is drawn uniformly between these."""
+SESSION = TrainSpec(lr=0.5, momentum=0.0, batch=1 << 20, epochs=1)
+"""Of a session document: one gradient of all samples, and the owner's learning rate for their mean.
+
+Digits reach .90 after about 50 sessions, .96 after 150.
+"""
+
+ADAPT = TrainSpec(lr=0.05, momentum=0.0, batch=10, epochs=1)
+"""The owner's own training after each session, with squared error."""
+
 SEED_BYTES = 32
 _WORD = 8
 _FRACTION = 53  # bits of a float64 in [0, 1)

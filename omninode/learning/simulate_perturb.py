@@ -15,20 +15,13 @@ from numpy.typing import NDArray
 
 from omninode.learning import fixed_point, perturb, perturb_upload
 from omninode.learning.data import Samples, Split
-from omninode.learning.document import TrainSpec
 from omninode.learning.model_spec import ModelSpec
 from omninode.learning.models import initial
-from omninode.learning.perturb import Real, Secrets
+from omninode.learning.perturb import ADAPT, SESSION, Real, Secrets
 from omninode.learning.perturb_torch import gradient, squares, three_vectors
 from omninode.learning.perturb_upload import FRAC_BITS
 from omninode.learning.presets import Preset
 from omninode.learning.training import accuracy, train
-
-STEP = 0.5
-"""The owner's learning rate for the mean gradient of a session: digits reach .90 in about 80 sessions."""
-
-ADAPT = TrainSpec(lr=0.05, momentum=0.0, batch=10, epochs=1)
-"""The owner's own training after each session."""
 
 Weights = NDArray[np.float32]
 Lie = Callable[[Real, np.random.Generator], Real]
@@ -138,7 +131,7 @@ def _run(preset: Preset, split: Split, seed: int, sessions: int, mean: Callable[
     for session in range(sessions):
         try:
             with np.errstate(over="raise"):
-                stepped = (model - STEP * mean(model, session)).astype(np.float32)
+                stepped = (model - SESSION.lr * mean(model, session)).astype(np.float32)
             model = train(spec, stepped, split.owner, ADAPT, session, loss=squares)
         except (FloatingPointError, ValueError):
             return [*curve, *[1 / spec.classes] * (sessions - session)]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from omninode.learning.data import Samples
     from omninode.learning.model_spec import Model
     from omninode.learning.models import Net
     from omninode.learning.public_part import PublicPart
@@ -98,7 +99,7 @@ def _do(
     job: dict[str, Any], before: NDArray[np.float32] | None, device: torch.device
 ) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
     """Result and weights of one job; ``before`` are all weights (d,) of the job before it, if it had any."""
-    from omninode.learning import data, training, weights, weights_file
+    from omninode.learning import data, perturb_torch, training, weights, weights_file
     from omninode.learning.document import TrainSpec, unpack_model
     from omninode.learning.jobs import Result
     from omninode.learning.public_part import choose
@@ -125,8 +126,23 @@ def _do(
         before = _start(job, spec, part, before)
     if job["op"] == "evaluate":
         return Result(accuracy=training.accuracy(net, before, samples, device)).pack(), before
-    after = training.train(net, before, samples, TrainSpec(**job["train"]), job["seed"], device)
+    if job["op"] == "perturbed":
+        return Result(update=_perturbed(spec, job, before, samples, device)).pack(), before
+    loss = {"loss": perturb_torch.squares} if job["squared"] else {}
+    after = training.train(net, before, samples, TrainSpec(**job["train"]), job["seed"], device, **loss)
     return Result(weights.to_bytes(after), part.take(after - before)).pack(), after
+
+
+def _perturbed(
+    spec: Model, job: dict[str, Any], hidden: NDArray[np.float32], samples: Samples, device: torch.device
+) -> NDArray[np.float32]:
+    """A data owner's three vectors, packed (3 d,). hidden: the published weights (d,)."""
+    import numpy as np
+
+    from omninode.learning import perturb_torch, perturb_upload
+
+    vectors = perturb_torch.three_vectors(spec, hidden, job["noise"], samples, device)
+    return perturb_upload.pack(vectors, job["bounds"], *job["unit"]).astype(np.float32)
 
 
 def _net(spec: Model, job: dict[str, Any]) -> Net:
