@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from protocols.sessions.params import SessionParams
 
 MODEL_KEY = "model/current"
+TOLD = ("preset", "weights", "bound", "owner_alone", "accuracy", "applied")
 KNOWN_WHOLE = (
     "these weights were open to all until now, the private layers too: what stays private is how later sessions "
     "change them"
@@ -253,7 +254,7 @@ class OwnerModel:
 
     def status(self) -> dict[str, Any]:
         """For `status`: accuracy alone, now, and after each session."""
-        return asdict(self.state) if self.state else {"training": True}
+        return {name: getattr(self.state, name) for name in TOLD} if self.state else {"training": True}
 
 
 def _stepped(weights: NDArray[np.float32], document: SessionDocument, mean: NDArray[np.float64]) -> NDArray[np.float32]:
