@@ -24,7 +24,7 @@ from omninode.learning.foreign_graph import Graph
 from omninode.learning.model_spec import ForeignModel
 from omninode.learning.models import Net
 
-__all__ = ["ForeignError", "describe_export", "describe_module", "initial", "load"]
+__all__ = ["ForeignError", "describe_export", "describe_module", "initial", "load", "rehearse"]
 
 _SAMPLES = 2
 _STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
@@ -48,6 +48,15 @@ def load(model: ForeignModel, file: Path | None = None, allowed: Collection[str]
     if classes != model.classes:
         raise ForeignError(f"the model tells {classes} classes apart, the session document says {model.classes}")
     return net
+
+
+def rehearse(model: ForeignModel, net: Net) -> None:
+    """One step on two samples of zeros: whether the model can be trained at all. Raises ForeignError."""
+    flat = torch.zeros(model.parameters, requires_grad=True)
+    try:
+        torch.autograd.grad(net(flat, torch.zeros(_SAMPLES, model.features)).sum(), flat)
+    except Exception as error:  # of a module it is somebody's code, and a graph may misuse any operator
+        raise ForeignError(f"the model cannot be trained: {error!s:.200}") from None
 
 
 def describe_module(

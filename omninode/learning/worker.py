@@ -115,6 +115,7 @@ def _do(
         return Result(weights.to_bytes(found)).pack(), found
     net = _net(spec, job)
     if job["op"] == "check":
+        _rehearse(spec, net)
         return Result().pack(), before
     path = Path(job["data"])
     data.check(path, spec.features, spec.classes, job["min_samples"])
@@ -142,7 +143,10 @@ def _perturbed(
     from omninode.learning import perturb_torch, perturb_upload
 
     vectors = perturb_torch.three_vectors(spec, hidden, job["noise"], samples, device)
-    return perturb_upload.pack(vectors, job["bounds"], *job["unit"]).astype(np.float32)
+    packed = perturb_upload.pack(vectors, job["bounds"], *job["unit"])
+    if np.abs(packed).max() > np.finfo(np.float32).max:
+        raise FloatingPointError("the vectors of this perturbed model do not fit float32: it has diverged")
+    return packed.astype(np.float32)
 
 
 def _net(spec: Model, job: dict[str, Any]) -> Net:
@@ -155,6 +159,15 @@ def _net(spec: Model, job: dict[str, Any]) -> Net:
     from omninode.learning import foreign  # only where somebody uses such a model
 
     return foreign.load(spec, Path(job["file"]) if job["file"] else None, job["allowed"])
+
+
+def _rehearse(spec: Model, net: Net) -> None:
+    from omninode.learning.model_spec import ForeignModel
+
+    if isinstance(spec, ForeignModel):
+        from omninode.learning import foreign
+
+        foreign.rehearse(spec, net)
 
 
 def _initial(spec: Model, job: dict[str, Any]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from omninode.roles.services import Services
 
 _MOST_SIDES = 8
+_CURE = "docs/models.md says what a model may be"
 
 
 async def architecture(services: Services) -> Model:
@@ -33,24 +34,31 @@ async def architecture(services: Services) -> Model:
     """
     chosen = services.config.model_owner
     if not chosen.model:
-        return PRESETS[chosen.preset].model
+        model = PRESETS[chosen.preset].model
+        return replace(model, bias=False) if chosen.model_privacy == "perturb" else model
     exported = chosen.model.endswith(".pt2")
     shape = () if exported else await _shape(services)
     try:
         (result,) = await services.trainer.run([Job.describe(chosen.model, shape, (chosen.model,))])
         model = unpack_model(result.model)
     except (TrainingFailed, ValueError) as error:
-        raise RefusedError(
-            f"model_owner.model cannot be used: {error}", "docs/models.md says what a model may be"
-        ) from error
+        raise RefusedError(_problem(error), _CURE) from error
     if exported:
         await _serve(services, model)
+    try:
+        await services.trainer.run([Job.check(model)])
+    except TrainingFailed as error:
+        raise RefusedError(_problem(error), _CURE) from error
     return model
 
 
+def _problem(error: Exception) -> str:
+    return f"model_owner.model cannot be used: {error}"
+
+
 def fingerprint(model: Model) -> str:
-    """Tells apart what is trained here from other architectures; "" for a preset's."""
-    if not isinstance(model, ForeignModel):
+    """Tells apart what is trained here from other architectures; "" for a preset's, with its biases."""
+    if not isinstance(model, ForeignModel) and model.bias:
         return ""
     return hashlib.sha256(json.dumps(asdict(model), sort_keys=True).encode()).hexdigest()
 

@@ -61,7 +61,7 @@ def test_a_malicious_pickle_does_not_run(tmp_path: Path) -> None:
     for name in ("a.pt", "b.pth", "c.safetensors"):
         for content in (kit.malicious(made), kit.malicious_plain(made)):
             (tmp_path / name).write_bytes(content)
-            with pytest.raises(WeightsFileError, match="nothing ran|no .safetensors"):
+            with pytest.raises(WeightsFileError, match=r"nothing ran|no \.safetensors"):
                 weights_file.read(tmp_path / name)
             assert not made.exists()
     with pytest.raises(WeightsFileError, match="nothing ran"):
@@ -98,9 +98,9 @@ def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_weights_of_another_model(tmp_path: Path) -> None:
     missing = {name: value for name, value in named().items() if name != "fc2.bias"}
-    with pytest.raises(WeightsFileError, match="lack fc2.bias: the model has fc1.weight, fc1.bias"):
+    with pytest.raises(WeightsFileError, match=r"lack fc2\.bias: the model has fc1\.weight, fc1\.bias"):
         weights_file.flat(MODEL, missing)
-    with pytest.raises(WeightsFileError, match="have 'fc3.bias', which the model does not"):
+    with pytest.raises(WeightsFileError, match=r"have .fc3\.bias., which the model does not"):
         weights_file.flat(MODEL, {**named(), "fc3.bias": FLAT})
     with pytest.raises(WeightsFileError, match=r"fc1.weight has the shape \(4, 3\), the model's \(3, 4\)"):
         weights_file.flat(MODEL, {**named(), "fc1.weight": named()["fc1.weight"].T})
