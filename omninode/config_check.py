@@ -90,7 +90,14 @@ def _session(config: Config) -> tuple[str, str] | None:
         return "model_owner.min_accepted", f"is more than {'data_owners' if verified else 'groups x group_size'}"
     if owner.public_layers and owner.public_count:
         return "model_owner.public_count", "does not go with public_layers: say which layers, or how many"
-    return _proved(owner, verified, rule) or _reference(owner, verified, rule)
+    return _perturbed(owner) or _proved(owner, verified, rule) or _reference(owner, verified, rule)
+
+
+def _perturbed(owner: ModelOwner) -> tuple[str, str] | None:
+    """A perturbed model is one of ours; what its sessions do not go with is told at their creation."""
+    if owner.model_privacy == "perturb" and owner.model:
+        return "model_owner.model_privacy", '"perturb" goes with a preset\'s model only: leave model_owner.model empty'
+    return None
 
 
 def _proved(owner: ModelOwner, verified: bool, rule: str) -> tuple[str, str] | None:

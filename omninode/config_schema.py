@@ -13,6 +13,7 @@ AGGREGATIONS = ("offchain", "onchain")
 RULES = ("auto", "none", "trust", "outlier", "multi-krum", "m-krum")
 PAYOUTS = ("equal", "contribution")
 TUNINGS = ("own", "published")
+PRIVACIES = ("none", "perturb")
 
 
 def key(
@@ -118,6 +119,9 @@ class ModelOwner:
     seed: int = key(0, "starts the model's first random weights", low=0)
     public_layers: tuple[str, ...] = key((), "layers that sessions publish and improve; empty: the whole model")
     public_count: int = key(0, "or how many of its layers, taken from the end; 0: the whole model", low=0)
+    model_privacy: str = key(
+        "none", "perturb: a model without biases, published perturbed; obfuscation, not encryption", choices=PRIVACIES
+    )
     tuning: str = key("own", "bound and server rate: own choice, or published rule from last session", choices=TUNINGS)
     reward: int = key(12 * 10**15, "for all data owners of a session together", low=0, wei=True)
     prover_fee: int = key(10**15, "for each prover of a session", low=0, wei=True)

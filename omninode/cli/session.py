@@ -55,6 +55,9 @@ def create(
     public_count: Annotated[
         int | None, typer.Option(help="Or how many, from the end; 0: the whole model.", show_default=False)
     ] = None,
+    model_privacy: Annotated[
+        str | None, typer.Option(help="none, or perturb: publish the model perturbed.", show_default=False)
+    ] = None,
     tuning: Annotated[
         str | None, typer.Option(help="Bound and server rate: own, or published (rule).", show_default=False)
     ] = None,
@@ -72,7 +75,7 @@ def create(
         "mu": mu, "m_krum": m_krum, "payout": payout, "score_cap": score_cap, "min_accepted": min_accepted,
         "register_blocks": register_blocks, "upload_blocks": upload_blocks, "settle_blocks": settle_blocks,
         "public_sums": public_sums, "public_layers": _names(public_layers), "public_count": public_count,
-        "tuning": tuning,
+        "model_privacy": model_privacy, "tuning": tuning,
     }  # fmt: skip
     chosen = {key: value for key, value in given.items() if value is not None}
     answer = ask(config, "session_create", timeout, **chosen)

@@ -18,7 +18,7 @@ from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.owner_model import OwnerModel, Publication
 from omninode.roles.session_keys import Beforehand
-from omninode.roles.terms import check_proved, guarantee, proved, public_part, published_rule, terms
+from omninode.roles.terms import check_proved, guarantee, perturbed, proved, public_part, published_rule, terms
 from omninode.store.blobs import BlobError
 from protocols.sessions import machines
 from protocols.sessions.limits import check_params
@@ -124,9 +124,7 @@ class ModelOwner:
         """Escrow and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         async with self._creating:
             zk = proved(self._services.config.model_owner, overrides)
-            published = await self._publish(public_part(self._services.config.model_owner, overrides, self.model.model))
-            by_rule = published_rule(self._services.config.model_owner, overrides)
-            document = await self._document(zk, published, by_rule)
+            document, note, says = await self._offered(zk, overrides)
             params = self._params(overrides, document, zk)
             if zk:
                 params = await certify(self._services, params)
@@ -142,11 +140,9 @@ class ModelOwner:
             session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
-        tuned = owner_tuning.note(by_rule, document)
-        notes = [precision.difference(document, self.model.preset.frac_bits), published.note, tuned]
         return {
             "session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound,
-            "note": "\n".join(filter(None, notes)), "published": published.part.sentence,
+            "note": note, "published": says,
             **({"warning": insecure(self._services.keys.label)} if zk and self._services.keys.label else {}),
         }  # fmt: skip
 
@@ -176,9 +172,28 @@ class ModelOwner:
 
     async def offer(self, overrides: dict[str, Any]) -> tuple[SessionDocument, Publication]:
         """Put the current model out for a session of another kind than the market's. Raises as ``create_session``."""
-        part = public_part(self._services.config.model_owner, overrides, self.model.model)
-        published = await self._publish(part)
+        chosen = self._services.config.model_owner
+        if perturbed(chosen, overrides):
+            raise UsageError(
+                "a perturbed model goes with sessions of mode verified only", "choose --model-privacy none"
+            )
+        published = await self._publish(public_part(chosen, overrides, self.model.model))
         return await self._document(False, published, False), published
+
+    async def _offered(self, zk: bool, overrides: dict[str, Any]) -> tuple[SessionDocument, str, str]:
+        """The session document, notes for the owner ("" for none), and a sentence on what is published."""
+        chosen = self._services.config.model_owner
+        if perturbed(chosen, overrides):
+            self.model.require()
+            document, note = await self.model.hide()
+            await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
+            return document, note, f"{document.part.sentence}, perturbed"
+        published = await self._publish(public_part(chosen, overrides, self.model.model))
+        by_rule = published_rule(chosen, overrides)
+        document = await self._document(zk, published, by_rule)
+        tuned = owner_tuning.note(by_rule, document)
+        notes = [precision.difference(document, self.model.preset.frac_bits), published.note, tuned]
+        return document, "\n".join(filter(None, notes)), published.part.sentence
 
     async def _publish(self, part: PublicPart) -> Publication:
         try:

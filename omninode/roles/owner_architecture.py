@@ -34,8 +34,8 @@ async def architecture(services: Services) -> Model:
     """
     chosen = services.config.model_owner
     if not chosen.model:
-        model = PRESETS[chosen.preset].model
-        return replace(model, bias=False) if chosen.model_privacy == "perturb" else model
+        known = PRESETS[chosen.preset].model
+        return replace(known, bias=False) if chosen.model_privacy == "perturb" else known
     exported = chosen.model.endswith(".pt2")
     shape = () if exported else await _shape(services)
     try:

@@ -17,7 +17,7 @@ from omninode.learning.jobs import Job
 from omninode.learning.presets import PRESETS, Preset
 from omninode.learning.reference import reference_job, reference_update
 from omninode.learning.service import TrainingFailed
-from omninode.roles import owner_architecture, owner_data
+from omninode.roles import owner_architecture, owner_data, owner_perturb
 from omninode.roles.model_state import ModelState, norms_of
 from omninode.roles.terms import public_part
 from protocols.sessions.params import Mode
@@ -113,7 +113,9 @@ class OwnerModel:
         start = [Job.initial(self.model, chosen.seed)]
         if chosen.weights:
             start.append(Job.read(self.model, Path(chosen.weights)))
-        jobs = [*start, Job.pretrain(self.model, self._data.own, chosen.seed, preset.pretrain), *self._evaluation()]
+        squared = chosen.model_privacy == "perturb"
+        training = Job.pretrain(self.model, self._data.own, chosen.seed, preset.pretrain, squared)
+        jobs = [*start, training, *self._evaluation()]
         try:
             results = await self._services.trainer.run(jobs)
         except TrainingFailed as error:
@@ -150,6 +152,11 @@ class OwnerModel:
         put = await trio.to_thread.run_sync(lambda: blobs.put(published, public=True))
         initial = bytes.fromhex(self.require().initial)
         return Publication(part, put, initial, state.bound_for(self.model, part), note)
+
+    async def hide(self) -> tuple[SessionDocument, str]:
+        """A session on the current weights, perturbed with fresh secrets, and a note. Raises RefusedError."""
+        weights, own = await self.weights(), self._data.own
+        return await owner_perturb.hide(self._services, self.model, weights, own, self.preset.min_samples)
 
     async def _put_initial(self, weights: bytes) -> str:
         """Digest in hex of the public blob of W0, from which every data owner starts."""
@@ -188,6 +195,9 @@ class OwnerModel:
     async def _apply(self, session: int, params: SessionParams, document: SessionDocument, opened: Output) -> None:
         state = self.require()
         mean = fixed_point.decode_sum(opened.total, document.frac_bits, opened.count)
+        if document.perturbation is not None:
+            await self._apply_perturbed(session, document, mean, opened.count)
+            return
         stepped = _stepped(np.frombuffer(await self.weights(), dtype="<f4"), document, mean)
         preset = self.preset
         evaluation = self._evaluation()
@@ -224,6 +234,27 @@ class OwnerModel:
         accuracy = results[1].accuracy if evaluation else None
         changed = replace(state, accuracy=accuracy, applied=(*state.applied, (session, accuracy)))
         await self._save(changed, weights)
+        self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=count)
+
+    async def _apply_perturbed(
+        self, session: int, document: SessionDocument, mean: NDArray[np.float64], count: int
+    ) -> None:
+        """W := adapt(W - lr gradient). A sum that leads nowhere, which one data owner can bring about, is dropped."""
+        state, before = self.require(), await self.weights()
+        try:
+            start = np.frombuffer(before, dtype="<f4")
+            stepped = await owner_perturb.stepped(self._services, start, document, mean)
+            jobs = [Job.adapt(document, stepped.tobytes(), self._data.own, 1), *self._evaluation()]
+            adapted, *evaluated = await self._services.trainer.run(jobs)
+        except (TrainingFailed, RefusedError) as error:
+            self._services.log.error("sum_dropped", session=session, reason=str(error))
+            self._services.events.write("sum_dropped", session=session, reason=str(error))
+            await self._save(replace(state, applied=(*state.applied, (session, state.accuracy))), before)
+            return
+        assert adapted.weights is not None
+        accuracy = evaluated[0].accuracy if evaluated else None
+        changed = replace(state, accuracy=accuracy, applied=(*state.applied, (session, accuracy)))
+        await self._save(changed, adapted.weights)
         self._services.events.write("model_improved", session=session, accuracy=accuracy, updates=count)
 
     async def _initial_of(self, document: SessionDocument) -> bytes | None:

@@ -25,10 +25,12 @@ USUAL_RULE = {Mode.GROUPED: Rule.OUTLIER, Mode.VERIFIED: Rule.TRUST}
 PAYOUTS = {"equal": Payout.EQUAL, "contribution": Payout.CONTRIBUTION}
 CERTIFICATES = {"attested": False, "zk": True}
 TUNINGS = {"own": False, "published": True}
+PRIVACIES = {"none": False, "perturb": True}
 OVERRIDES = frozenset({
     "mode", "certificate", "reward", "prover_fee", "deposit", "data_owners", "groups", "group_size", "committee",
     "threshold", "rule", "mu", "m_krum", "payout", "score_cap", "min_accepted", "register_blocks", "upload_blocks",
-    "settle_blocks", "gas_price_cap", "public_sums", "public_layers", "public_count", "tuning",
+    "settle_blocks", "gas_price_cap", "public_sums", "public_layers", "public_count", "model_privacy",
+    "tuning",
 })  # fmt: skip
 
 
@@ -46,6 +48,28 @@ def published_rule(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
     """Whether bound and server learning rate go by the published rule. Arguments and errors as for ``proved``."""
     by_rule: bool = _word("tuning", _pick(chosen, overrides, "tuning"), TUNINGS)
     return by_rule
+
+
+def perturbed(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
+    """Whether the model is to be published perturbed. Raises UsageError for what does not go with it, or as ``proved``.
+
+    Its vectors are judged by nothing but their bounds: a thousandth of them decides, so that no rule could tell.
+    """
+    if not _word("model_privacy", _pick(chosen, overrides, "model_privacy"), PRIVACIES):
+        return False
+    whole = "a perturbed model is published whole"
+    for name, allowed, why in (
+        ("mode", {"verified"}, "each of the three vectors has its own bound, which only mode verified proves"),
+        ("certificate", {"attested"}, "certificate zk proves too coarse numbers: de-noising leaves nothing of them"),
+        ("rule", {"auto", "none"}, "perturbed vectors say nothing about who is honest: there is no rule for them"),
+        ("payout", {"equal"}, "perturbed vectors say nothing about who contributes"),
+        ("tuning", {"own"}, "the published rule does not know perturbed sessions"),
+    ):
+        if (word := _pick(chosen, overrides, name)) not in allowed:
+            raise UsageError(f"model_privacy perturb does not go with {name} {word}: {why}", f"set {name} otherwise")
+    if _pick(chosen, overrides, "public_layers") or _pick(chosen, overrides, "public_count"):
+        raise UsageError(f"model_privacy perturb does not go with public layers: {whole}", "choose one of the two")
+    return True
 
 
 def check_proved(params: SessionParams) -> None:
@@ -78,7 +102,8 @@ def terms(
         return _pick(chosen, overrides, name)
 
     mode, payout = _word("mode", pick("mode"), MODES), _word("payout", pick("payout"), PAYOUTS)
-    rule = USUAL_RULE[mode] if pick("rule") == "auto" else _word("rule", pick("rule"), RULES)
+    usual = USUAL_RULE[mode] if document.perturbation is None else Rule.NONE
+    rule = usual if pick("rule") == "auto" else _word("rule", pick("rule"), RULES)
     verified = mode == Mode.VERIFIED
     return SessionParams(
         doc_digest=document.digest(), owner=owner, owner_peer=owner_peer, mode=mode, dimension=document.parameters,
