@@ -14,7 +14,10 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    mode: Annotated[str, typer.Option(help="verified or grouped.")] = "verified",
+    mode: Annotated[str | None, typer.Option(help="verified (the default) or grouped.", show_default=False)] = None,
+    aggregation: Annotated[
+        str, typer.Option(help="offchain: by provers; onchain: the paper's baseline, in contracts.")
+    ] = "offchain",
     certificate: Annotated[
         str, typer.Option(help="Mode verified: attested, or zk: the contract checks a proof of every batch.")
     ] = "attested",
@@ -50,8 +53,10 @@ def demo(
 
         typer.echo(listing())
         return
+    usual = "grouped" if aggregation == "onchain" else "verified"
     options = DemoOptions(
-        mode=mode, certificate=certificate, rule=rule, hostile=hostile, attack=attack, data=data, seed=seed,
+        mode=mode or usual, aggregation=aggregation, certificate=certificate, rule=rule, hostile=hostile,
+        attack=attack, data=data, seed=seed,
         sessions=sessions, owners=owners, provers=provers, group_size=group_size, block_time=block_time, out=out,
         as_json=as_json, public_layers=tuple(name.strip() for name in public_layers.split(",") if name.strip()),
         public_count=public_count,

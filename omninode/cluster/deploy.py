@@ -55,13 +55,20 @@ def plan(
     return plans
 
 
-async def deploy(chain: devchain.DevChain, cluster: LocalCluster, addresses: Sequence[bytes]) -> Deployment:
-    """Fund every wallet, deploy the contracts, write deployment.json and the nodes' configurations."""
+async def deploy(
+    chain: devchain.DevChain, cluster: LocalCluster, addresses: Sequence[bytes], *, onchain: bool = False
+) -> Deployment:
+    """Fund every wallet, deploy the contracts, write deployment.json and the nodes' configurations.
+
+    onchain: the factory of the on-chain baseline as well.
+    """
     async with ChainClient(chain.url) as client:
         for address in addresses:
             await chain.set_balance(client, address, FUNDS)
         deployer = cluster.wallets["model-owner"]
-        deployment = await devchain.deploy(client, deployer, min_stake=PROVER_STAKE, exit_delay=EXIT_DELAY_BLOCKS)
+        deployment = await devchain.deploy(
+            client, deployer, min_stake=PROVER_STAKE, exit_delay=EXIT_DELAY_BLOCKS, onchain=onchain
+        )
     deployment.save(cluster.root / "deployment.json")
     cluster.write_configs(chain.url, deployment)
     return deployment

@@ -102,6 +102,8 @@ class LocalCluster:
                 "learning": {"slots_dir": str(self.root / "slots"), "slots": 2},
                 "log": {"format": "json"},
             }
+            if deployment.onchain:
+                sections["chain"]["onchain"] = checksum_address(deployment.onchain)
             if self.string is not None:
                 sections["proofs"] = {"string": str(self.string)}
                 (directory / FOLDER).symlink_to(self.root / FOLDER)  # checked once for all nodes of this machine

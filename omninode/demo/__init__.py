@@ -11,6 +11,10 @@ def main(options: DemoOptions) -> int:
         from omninode.demo.siege import besiege
 
         return besiege(options)
+    if options.onchain:
+        from omninode.demo.onchain import play
+
+        return play(options)
     from omninode.demo.run import run
 
     return run(options)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omninode.errors import UsageError
 
+AGGREGATIONS = ("offchain", "onchain")
 ETHER = 10**18
 MODES = ("verified", "grouped")
 CERTIFICATES = ("attested", "zk")
@@ -26,11 +27,13 @@ class DemoOptions:
     Mode verified: certificate, attack (what ``catalogue.chosen`` understands), payout, and score_cap (share of B^2).
     Mode grouped: group_size.  mu_bps: fraction of groups taken for corrupted.  hostile: three attackers in session 3;
     with certificate zk one session of data owners' attacks and one for each attack of a prover.
+    aggregation: onchain plays the paper's baseline, rounds of group_size data owners (mode grouped).
     public_layers or public_count: what is published of the model, all where neither is given.
     register/upload/settle_blocks: the three windows.  Money in wei.
     """
 
     mode: str = "verified"
+    aggregation: str = "offchain"
     certificate: str = "attested"
     hostile: bool = False
     attack: str = ""
@@ -58,6 +61,10 @@ class DemoOptions:
     wall_limit_s: int = 900
 
     def __post_init__(self) -> None:
+        if self.aggregation not in AGGREGATIONS:
+            raise UsageError(f"unknown aggregation {self.aggregation!r}", "choose one of " + ", ".join(AGGREGATIONS))
+        if self.onchain:
+            self._check_onchain()
         if self.mode not in MODES:
             raise UsageError(f"unknown mode {self.mode!r}", "choose --mode verified or --mode grouped")
         if self.certificate not in CERTIFICATES:
@@ -86,6 +93,14 @@ class DemoOptions:
                 "--hostile with certificate zk plays attacks in sessions 2 to 5", "use --sessions 5 or more"
             )
 
+    def _check_onchain(self) -> None:
+        """The baseline has rounds as mode grouped has groups, and nothing to attack or to prove."""
+        if self.mode != "grouped" or self.hostile or self.attack or self.zk:
+            raise UsageError(
+                "aggregation onchain goes with mode grouped, without attacks and certificates",
+                "use --aggregation onchain --mode grouped",
+            )
+
     def _check_verified(self) -> None:
         if not LEAST_VERIFIED <= self.owners <= MOST_VERIFIED:
             raise UsageError(
@@ -101,6 +116,11 @@ class DemoOptions:
             raise UsageError(
                 "--attack plays with certificate attested", "use --certificate zk --hostile for attacks on proofs"
             )
+
+    @property
+    def onchain(self) -> bool:
+        """Whether contracts aggregate, as in the paper, instead of provers."""
+        return self.aggregation == "onchain"
 
     @property
     def zk(self) -> bool:

@@ -143,7 +143,7 @@ class Play:
         addresses = await trio.to_thread.run_sync(self.cluster.create_wallets)
         names = {wallet.address: name for name, wallet in self.cluster.wallets.items()}
         self.narrator.names = names
-        deployment = await deploy(self.chain, self.cluster, addresses)
+        deployment = await deploy(self.chain, self.cluster, addresses, onchain=self.options.onchain)
         self.narrator.say(f"anvil runs, contracts deployed ({sum(deployment.gas.values()):,} gas)")
         return deployment
 
@@ -162,7 +162,7 @@ class Play:
     async def _start_nodes(self, market: Market) -> None:
         for node in self.cluster.nodes:
             node.start()
-        provers = self.options.provers + self.options.hostile
+        provers = sum(plan.role == "prover" for plan in self.cluster.plans)
         with trio.move_on_after(self.ready_s) as scope:
             while True:
                 self._require_running()
