@@ -17,7 +17,7 @@ from omninode.chain.onchain import Onchain, head_interface, terms_to_struct
 from omninode.chain.transaction import MAX_TX_GAS
 from omninode.chain.wallet import Wallet
 from omninode.chain.wire import quantity
-from omninode.reproduce.stage.blocks import Blocks, Gas, Sent
+from omninode.reproduce.stage.blocks import Blocks, Gas, Sent, Timings
 from protocols.onchain.data_owner import OnchainDataOwner
 from protocols.onchain.lanes import Lanes
 from protocols.onchain.owner import OnchainOwner
@@ -84,7 +84,7 @@ async def play(
     models: Mapping[int, NDArray[np.float64]] | None = None,
     silent: frozenset[int] = frozenset(),
     upload_blocks: int = 200,
-    timings: int = 0,
+    timings: Timings | None = None,
     seed: int = 0,
 ) -> OnchainPlay:
     """Play a whole session on a chain that mines only when asked (``DevChain.set_automine(client, False)``).

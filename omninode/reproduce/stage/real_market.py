@@ -15,7 +15,7 @@ from omninode.chain.convert import params_to_struct
 from omninode.chain.market import Market
 from omninode.chain.wallet import Wallet
 from omninode.chain.wire import quantity
-from omninode.reproduce.stage.blocks import Blocks, Gas, Sent
+from omninode.reproduce.stage.blocks import Blocks, Gas, Sent, Timings
 from protocols.sessions import events as ev
 from protocols.sessions.params import Phase, SessionParams
 from protocols.wire.context import Context
@@ -24,7 +24,9 @@ from protocols.wire.context import Context
 class RealMarket:
     """One session of ``market``. ``send`` and ``mine`` are called from a worker thread of the running trio."""
 
-    def __init__(self, client: ChainClient, market: Market, wallets: Sequence[Wallet], timings: int = 0) -> None:
+    def __init__(
+        self, client: ChainClient, market: Market, wallets: Sequence[Wallet], timings: Timings | None = None
+    ) -> None:
         """timings: see ``Blocks``."""
         self.blocks, self.block, self.session = Blocks(client, market.chain_id, wallets, timings), 0, 0
         self._client, self._market = client, market

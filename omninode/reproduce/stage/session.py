@@ -17,7 +17,7 @@ from omninode.chain.devchain import start_anvil
 from omninode.chain.market import Market
 from omninode.chain.registry import Registry
 from omninode.chain.wallet import Wallet, recover
-from omninode.reproduce.stage.blocks import Gas
+from omninode.reproduce.stage.blocks import Gas, Timings
 from omninode.reproduce.stage.network import Network
 from omninode.reproduce.stage.node import Machine, Node
 from omninode.reproduce.stage.outcome import check
@@ -145,23 +145,33 @@ def play(network: Network, market: RealMarket) -> None:
 
 @dataclass(frozen=True)
 class Place:
-    """A chain with our contracts and staked provers, where nothing is mined unless somebody asks for it."""
+    """A chain with our contracts and staked provers, where nothing is mined unless somebody asks for it.
+
+    wallets: the owner's, the provers', the data owners'.  factory: of the on-chain baseline, b"" where not asked for.
+    pid: of the chain.
+    """
 
     client: ChainClient
     market: Market
     wallets: list[Wallet]
     staked: Gas
+    factory: bytes
+    pid: int
+
+    def timings(self, times: int) -> Timings | None:
+        """For blocks that are mined so many times to be timed; 0: they are not."""
+        return Timings(times, self.pid) if times else None
 
 
 @asynccontextmanager
-async def place(data_owners: int) -> AsyncIterator[Place]:
+async def place(data_owners: int, onchain: bool = False) -> AsyncIterator[Place]:
     """For sessions of up to so many data owners, one after the other. Ends with its chain."""
     wallets = [wallet("owner"), *(wallet("prover", i) for i in range(PROVERS))]
     wallets += [wallet("data owner", k) for k in range(data_owners)]
     fund = {w.address: 1000 * ETHER for w in wallets}
     with start_anvil(fund=fund, block_time=None) as chain, trio.fail_after(LIMIT_S):
         async with ChainClient(chain.url) as client:
-            placed = await deploy(client, wallets[0], min_stake=ETHER, exit_delay=30)
+            placed = await deploy(client, wallets[0], min_stake=ETHER, exit_delay=30, onchain=onchain)
             await chain.set_automine(client, False)
             registry = Registry(client, None, placed.registry)
             market = Market(client, None, placed.market, registry, chain_id=placed.chain_id, start_block=placed.block)
@@ -169,12 +179,12 @@ async def place(data_owners: int) -> AsyncIterator[Place]:
             for i in range(PROVERS):
                 keys = bytes([i + 1]) * 32, public_of(enc_secret(i))
                 await real.stake(wallet("prover", i).address, *keys, ETHER)
-            yield Place(client, market, wallets, real.gas)
+            yield Place(client, market, wallets, real.gas, placed.onchain, chain.pid)
 
 
-async def perform_at(where: Place, params: SessionParams, cast: Cast, timings: int = 0) -> Played:
-    """One session with everybody whom it has room for. timings: see ``Blocks``. Errors: see ``perform``."""
-    real = RealMarket(where.client, where.market, where.wallets, timings)
+async def perform_at(where: Place, params: SessionParams, cast: Cast, times: int = 0) -> Played:
+    """One session with everybody whom it has room for. times: see ``Place``. Errors: see ``perform``."""
+    real = RealMarket(where.client, where.market, where.wallets, where.timings(times))
     context = await real.create(params)
     nodes = cast.nodes(context, params)
     network = cast.network(nodes, real, seed=1)

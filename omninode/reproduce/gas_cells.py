@@ -1,0 +1,48 @@
+"""The gas and time half of the reproduction: Tables 1 and 6, Figures 3 and 6, and what a larger model costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omninode.reproduce import gas_paper as paper
+from omninode.reproduce import gas_report
+from omninode.reproduce.cells import Cell, Options, Results, Section
+from omninode.reproduce.gas_run import measure
+from omninode.reproduce.gas_shapes import DIMENSIONS, USUAL, Shape, by_dimension, by_group_size, by_rounds
+from omninode.reproduce.gas_steps import Way
+
+GROUP = "gas"
+TIMES = 7
+LARGEST_ONCHAIN = 32_000
+"""Parameters that the baseline's contract takes: 128 chunks of 250."""
+
+
+def shapes(quick: bool) -> list[Shape]:
+    """Every session that is measured, once. Quick: two numbers of rounds, two sizes of the model."""
+    if quick:
+        return [Shape(2, 2, paper.DIMENSION), Shape(4, 2, paper.DIMENSION), Shape(2, 2, DIMENSIONS[0])]
+    return list(dict.fromkeys([*by_rounds(), *by_group_size(), *by_dimension()]))
+
+
+def cell(shape: Shape) -> Cell:
+    """All ways that can carry a model of this size, on one chain."""
+    ways = [str(way) for way in Way if way != Way.ONCHAIN or shape.dimension <= LARGEST_ONCHAIN]
+    arguments = {
+        "rounds": shape.rounds, "group_size": shape.group_size, "dimension": shape.dimension, "ways": ways,
+        "times": TIMES,
+    }  # fmt: skip
+    cost = 12 + shape.data_owners * (0.2 + min(shape.dimension, LARGEST_ONCHAIN) / 10_000)
+    return Cell(shape.name, GROUP, measure, arguments, cost, alone=True)
+
+
+def cells(options: Options) -> list[Cell]:
+    """What is to be measured."""
+    return [cell(shape) for shape in shapes(options.quick)]
+
+
+def sections(results: Results, plots: Path) -> list[Section]:
+    """Sections 100 to 199 of the report, with their pictures."""
+    return gas_report.sections(results, plots)
+
+
+__all__ = ["DIMENSIONS", "GROUP", "USUAL", "cells", "sections", "shapes"]
