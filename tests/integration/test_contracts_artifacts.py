@@ -53,6 +53,13 @@ def test_snapshot_names_every_function_that_is_paid_back() -> None:
     assert max(gas.values()) < 16_777_216, "a transaction holds no more (EIP-7825)"
 
 
+def test_snapshot_of_the_baseline_fits_transactions() -> None:
+    gas = {name: int(units) for name, units in json.loads((ROOT / "snapshots" / "onchain.json").read_text()).items()}
+    for name in ("register", "postKey", "upload", "measure (R 8)", "select (R 8)", "claim"):
+        assert 21_000 < gas[name] < 2_000_000
+    assert max(gas.values()) < 16_777_216, "a transaction holds no more (EIP-7825)"
+
+
 @pytest.mark.parametrize("name", loader.CONTRACTS)
 def test_creation_code_links(name: str) -> None:
     artifact = loader.load(name)

@@ -101,7 +101,13 @@ interface ISecModelUpdate {
     event Whitelisted(uint256 indexed id, address[] who);
     event ModelPosted(uint256 indexed id, uint16 chunk);
     event Started(
-        uint256 indexed id, uint32 samples, uint16 epochs, uint32 batch, uint16 rounds, uint16 groupSize, uint64 deadline
+        uint256 indexed id,
+        uint32 samples,
+        uint16 epochs,
+        uint32 batch,
+        uint16 rounds,
+        uint16 groupSize,
+        uint64 deadline
     );
     event Registered(uint256 indexed id, address indexed who, uint16 place, bytes32 peerKey);
     event KeyPosted(uint256 indexed id, address indexed who, uint16 place, bytes32 x25519);
@@ -112,7 +118,8 @@ interface ISecModelUpdate {
     /// @dev ModelAggregate is over; deadline: of OutlierSuppression.
     event SuppressionOpened(uint256 indexed id, uint16 complete, uint64 deadline);
     event Measured(uint256 indexed id, uint16 chunk);
-    /// @dev Payment begins: P' and what each member of its rounds gets. selected = 0: no output.
+    /// @dev Payment begins: P' and what each member of its rounds gets. selected = 0: no output. Comes without
+    /// AggregationOpened if no round filled up, and without SuppressionOpened if at most m rounds are complete.
     event Selected(uint256 indexed id, uint16 selected, uint256 share);
     event Claimed(uint256 indexed id, address indexed who, uint256 amount);
     /// @dev The owner took what is not due to others: Finished.

@@ -114,11 +114,7 @@ contract ModelChunk {
 
     /// @dev Every lane of the sums as a word of its own, sign extended; rounds one after the other from `start` on, each of
     /// `width` bytes.
-    function _unpack(uint256 rounds, uint256 words)
-        private
-        view
-        returns (uint256 start, uint256 count, uint256 width)
-    {
+    function _unpack(uint256 rounds, uint256 words) private view returns (uint256 start, uint256 count, uint256 width) {
         assembly ("memory-safe") {
             start := mload(0x40)
             width := shl(7, words)

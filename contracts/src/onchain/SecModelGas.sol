@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @title Gas units that SecModelUpdate pays back, fixed per function (measured: snapshots/onchain.json), and their worst case.
+/// @title Gas units that SecModelUpdate pays back, fixed per function (measured: snapshots/onchain.json), and the worst case.
 library SecModelGas {
     uint256 internal constant CHUNK = 250; // parameters, as in the paper
     uint256 internal constant WORDS = 63; // of a full chunk
-    uint256 internal constant REGISTER = 60_000;
-    uint256 internal constant KEY = 60_000;
+    uint256 internal constant REGISTER = 62_200;
+    uint256 internal constant KEY = 46_800;
     uint256 internal constant CLOSE = 10_000; // a state that ends, on top of the function that ends it
-    uint256 internal constant POKE = 60_000;
-    uint256 internal constant UPLOAD = 60_000;
-    uint256 internal constant UPLOAD_WORD = 6_000;
-    uint256 internal constant FRESH = 20_000; // an upload that finds words at 0
+    uint256 internal constant POKE = 31_000;
+    uint256 internal constant UPLOAD = 61_500;
+    uint256 internal constant UPLOAD_WORD = 5_620;
+    uint256 internal constant FRESH = 10_000; // an upload that finds words at 0
     uint256 internal constant FRESH_WORD = 17_100; // per such word
-    uint256 internal constant MEASURE = 70_000;
-    uint256 internal constant MEASURE_WORD = 2_300; // per complete round and word
-    uint256 internal constant MEASURE_PAIR = 5_500; // per pair of complete rounds
-    uint256 internal constant MEASURE_PAIR_WORD = 200; // per pair and word
+    uint256 internal constant MEASURE = 51_500;
+    uint256 internal constant MEASURE_WORD = 2_275; // per complete round and word
+    uint256 internal constant MEASURE_PAIR = 5_400; // per pair of complete rounds
+    uint256 internal constant MEASURE_PAIR_WORD = 246; // per pair and word
     uint256 internal constant MEASURE_FIRST = 17_100; // per pair, first chunk
-    uint256 internal constant SELECT = 70_000;
-    uint256 internal constant SELECT_PAIR = 3_500; // per pair
-    uint256 internal constant SELECT_SCORE = 700; // per pick and round
+    uint256 internal constant SELECT = 48_000;
+    uint256 internal constant SELECT_PAIR = 4_100; // per pair
+    uint256 internal constant SELECT_SCORES = 300; // per pick and pair
 
     function chunksOf(uint256 dimension) internal pure returns (uint256) {
         return (dimension + CHUNK - 1) / CHUNK;
@@ -48,20 +48,24 @@ library SecModelGas {
     }
 
     function select(uint256 rounds, uint256 m) internal pure returns (uint256) {
-        return SELECT + pairsOf(rounds) * SELECT_PAIR + m * rounds * SELECT_SCORE;
+        return SELECT + pairsOf(rounds) * (SELECT_PAIR + m * SELECT_SCORES);
     }
 
     /// @dev An upper bound of all units that a session can be asked to pay back: every call of every member, every word
-    /// fresh once, every chunk measured, three states ended by poke. FRESH is paid only where a fresh word is, and words of
-    /// a round's chunk count as fresh only as often as there are words: at most that many times.
-    function worstCase(uint256 dimension, uint256 rounds, uint256 groupSize, uint256 m) internal pure returns (uint256) {
+    /// of every sum fresh once (by whichever members, so FRESH counts for all of them), every chunk measured, three states
+    /// ended by poke.
+    function worstCase(uint256 dimension, uint256 rounds, uint256 groupSize, uint256 m)
+        internal
+        pure
+        returns (uint256)
+    {
         uint256 chunks = chunksOf(dimension);
         uint256 last = wordsOf(dimension, chunks - 1);
         uint256 words = (chunks - 1) * WORDS + last;
         uint256 members = rounds * groupSize;
         uint256 uploads = members * (chunks * (UPLOAD + FRESH) + words * UPLOAD_WORD) + rounds * words * FRESH_WORD;
-        uint256 measures = (chunks - 1) * measure(rounds, WORDS, false) + measure(rounds, last, false)
-            + pairsOf(rounds) * MEASURE_FIRST;
+        uint256 measures = (chunks - 1) * measure(rounds, WORDS, false) + measure(rounds, last, false) + pairsOf(rounds)
+            * MEASURE_FIRST;
         return members * (REGISTER + KEY) + uploads + measures + select(rounds, m) + 3 * (POKE + CLOSE);
     }
 }

@@ -168,7 +168,8 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
         member.uploaded = uploaded;
         emit Uploaded(_id, msg.sender, place, chunk);
         uint256 fresh = target.add(round, words);
-        uint256 units = SecModelGas.upload(words.length, fresh == 0 ? 0 : _countFresh(round, chunk, words.length, fresh));
+        uint256 units =
+            SecModelGas.upload(words.length, fresh == 0 ? 0 : _countFresh(round, chunk, words.length, fresh));
         if (uploaded == Sets.full(_chunksAdded) && _completes(round)) units += SecModelGas.CLOSE;
         _credit(units);
     }
