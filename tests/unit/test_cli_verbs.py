@@ -59,6 +59,12 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, dic
 
 OWNER = "0x" + "11" * 20
 ANSWERS: dict[str, Any] = {
+    "model_show": {
+        "model": "export ab", "parameters": 100, "classes": 10,
+        "layers": [{"layer": "conv", "parameters": 40, "share": 0.4, "public_count": 2},
+                   {"layer": "fc", "parameters": 60, "share": 0.6, "public_count": 1}],
+    },
+    "model_save": {"file": "/m.safetensors", "parameters": 5000, "sessions": 3},
     "status": {
         "name": "n", "roles": ["prover"], "block": 7, "balance": 2 * 10**18,
         "sessions": [{"session": 3, "role": "prover", "phase": "KEYS"}], "net": {"total": {}},
@@ -242,6 +248,20 @@ def test_read_verbs_print_tables_and_json(run: Run, node: list[tuple[str, dict[s
     for verb in ("list", "show 3"):
         assert "verified" in run("session", *verb.split())[1]
     assert "0.1 ether" in run("session", "show", "3")[1]
+
+
+def test_model_verbs(run: Run, node: list[tuple[str, dict[str, Any]]], tmp_path: Path) -> None:
+    code, out, err = run("model", "show")
+    assert (code, err) == (0, "")
+    assert [line.split() for line in out.splitlines()[-3:]] == [
+        ["layer", "parameters", "share", "public_count"], ["conv", "40", "0.4", "2"], ["fc", "60", "0.6", "1"],
+    ]  # fmt: skip
+    assert json.loads(run("model", "show", "--json")[1]) == ANSWERS["model_show"]
+    code, out, err = run("model", "save", str(tmp_path / "m.safetensors"))
+    assert (code, out, err) == (0, "/m.safetensors: 5,000 parameters after 3 sessions\n", "")
+    assert node[-1] == ("model_save", {"file": str(tmp_path / "m.safetensors"), "force": False})
+    run("model", "save", "m.safetensors", "--force")
+    assert node[-1] == ("model_save", {"file": str(Path.cwd() / "m.safetensors"), "force": True})
 
 
 def test_create_sends_only_what_was_said(run: Run, node: list[tuple[str, dict[str, Any]]]) -> None:

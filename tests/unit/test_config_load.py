@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,11 @@ def test_no_setting_holds_a_secret() -> None:
 def test_passphrase_error_is_about_keys(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError):
         load(write(tmp_path)).wallet.passphrase(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "said, means", [("", ""), ("pkg.models:Net", "pkg.models:Net"), ("m.pt2", "{}/m.pt2"), ("../m.pt2", "{}/../m.pt2")]
+)
+def test_a_model_is_a_path_only_if_it_is_a_file(tmp_path: Path, said: str, means: str) -> None:
+    loaded = config.load(write(tmp_path), environ={}, overrides=[f"model_owner.model={said}"])
+    assert loaded.model_owner.model == (os.path.normpath(means.format(tmp_path)) if said.endswith(".pt2") else said)

@@ -63,6 +63,10 @@ class Deep(Plain):
     def forward(self, x):
         return super().forward(x)[None]
 
+class Constant(Plain):
+    def forward(self, x):
+        return super().forward(x).detach()
+
 class Fails(Plain):
     def forward(self, x):
         raise KeyError("nothing")
@@ -202,6 +206,21 @@ def test_training_an_export_is_training_the_module(tmp_path: Path) -> None:
     theirs = torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()]).numpy()
     assert np.allclose(trained, theirs, rtol=1e-4, atol=1e-5)
     assert np.abs(trained - weights).max() > 1e-3
+
+
+def test_the_documented_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    exec(text.split("```python")[1].split("```")[0], {})
+    model, weights = foreign.describe_export(tmp_path / "classifier.pt2")
+    assert (model.shape, model.classes, len(weights)) == ((1, 28, 28), 10, 11_754)
+    foreign.rehearse(model, foreign.load(model, tmp_path / "classifier.pt2"))
+
+
+def test_a_model_that_cannot_be_trained(package: Path) -> None:
+    model, _ = described("Constant")
+    with pytest.raises(ForeignError, match="cannot be trained"):
+        foreign.rehearse(model, foreign.load(model, None, [model.source]))
 
 
 def test_exports_that_are_refused(tmp_path: Path) -> None:
