@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import trio
 
-from omninode.errors import UsageError
+from omninode import config
+from omninode.errors import ConfigError, UsageError
 from omninode.learning.document import UNIT_LR, SessionDocument
 from omninode.learning.jobs import Job, Result
 from omninode.learning.presets import DIGITS
@@ -22,6 +23,7 @@ from omninode.roles.model_state import ModelState, norms_of
 from omninode.roles.owner_model import KNOWN_WHOLE, MODEL_KEY, OwnerModel
 from protocols.sessions.owner import Output
 from protocols.sessions.params import SessionParams
+from tests.unit.test_config_load import GOOD, write
 from tests.unit.test_roles_verified import Mode, services, view_of  # noqa: F401
 
 D = DIGITS.model.parameters
@@ -234,3 +236,10 @@ async def test_a_layer_that_does_not_exist_is_told_at_the_start(node: Any) -> No
     choosing(node, public_layers=("fc1", "conv2"))
     with pytest.raises(UsageError, match="there is no layer 'conv2'"):
         await OwnerModel(node).load_or_pretrain()
+
+
+def test_the_file_says_names_or_a_count(tmp_path: Path) -> None:
+    text = GOOD + '[model_owner]\npublic_layers = ["conv2", "fc3"]\n'
+    assert config.load(write(tmp_path, text)).model_owner.public_layers == ("conv2", "fc3")
+    with pytest.raises(ConfigError, match=r"model_owner\.public_count does not go with public_layers"):
+        config.load(write(tmp_path, text + "public_count = 2\n"))
