@@ -37,6 +37,7 @@ FETCH_DEADLINE = 60.0
 FETCH_TRIES = 5  # at least; on and on while data owners can still register
 FETCH_PAUSE_S = 4.0
 TRAIN_TRIES = 3
+CHECK_S = 300.0  # somebody's model that takes longer for one step is none to train
 TRAIN_S = 3600.0  # a training that takes longer has missed every deadline
 
 
@@ -227,7 +228,7 @@ class DataOwner:
         if model.kind == "export":
             await self._fetched(view, bytes.fromhex(model.source), model.size)
         try:
-            await self._services.trainer.run([Job.check(model)])
+            await self._services.trainer.run([Job.check(model)], trio.current_time() + CHECK_S)
         except TrainingFailed as error:
             raise Refused(f"the session's model cannot be used: {error}") from error
 
