@@ -81,7 +81,7 @@ def everything() -> Iterator[Entry]:
 
 def _byzantine() -> Iterator[Entry]:
     """Table 5 under three regimes: no bound as in the paper, with the standard rule and its own, and with our bound."""
-    base = Setting(attack=NOISE, factor=1.0, sessions=10)
+    base = Setting(attack=NOISE, factor=1.0)
     for mu in MUS:
         for rate in RATES:
             for label, rule, bounded in REGIMES:

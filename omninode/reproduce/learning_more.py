@@ -1,28 +1,20 @@
-"""Sections on accuracy that the paper lacks: floors, readings of its private layers, data owners that are unlike."""
+"""Sections on accuracy that the paper lacks: readings of its private layers, data owners that are unlike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from omninode.reproduce import plots
 from omninode.reproduce.cells import NOT_RUN, Results, Section
-from omninode.reproduce.gather import alone, bad_kept, finals, lengths, seeds, share
-from omninode.reproduce.learning_cells import ATTACKED, DEALS
+from omninode.reproduce.gather import finals, lengths, seeds, share
+from omninode.reproduce.learning_cells import DEALS
 from omninode.reproduce.markdown import image, percent, table
 from omninode.reproduce.setting import RULES
 
-EACH, MEAN, GAIN = 0.69, 0.74, 0.08
-"""Floors: of every seed, of their mean, of what each seed wins over its owner alone."""
 Runs = list[dict[str, Any]]
 
-_FLOORS = {
-    "honest": "honest data owners",
-    "attacked": "8 % random vectors, mu = .5, multi-Krum, no bound",
-    "bounded": "the same with our bound",
-}
 _READINGS = {
     "own": ("random of its own, kept", "nothing", "the literal reading"),
     "kept": ("those of W0, then its own, kept", "nothing", ""),
@@ -37,35 +29,6 @@ _DEALS = {
     "labels2": "two classes each",
     "sizes": "unequal sizes",
 }
-
-
-def floors(results: Results) -> Section:
-    """What must hold, computed from what was run."""
-    rows = []
-    for label, name in _FLOORS.items():
-        runs = seeds(results, "floors", label)
-        gains = [after - before for after, before in zip(finals(runs), alone(runs), strict=True)]
-        rows.append([name, f"each at least {EACH:.0%}", percent(finals(runs)), _verdict(runs, _all(finals, EACH))])
-        middle = f"{100 * mean(finals(runs)):.1f}" if runs else NOT_RUN
-        rows.append([name, f"mean at least {MEAN:.0%}", middle, _verdict(runs, lambda r: mean(finals(r)) >= MEAN)])
-        least = [after - before >= GAIN for after, before in zip(finals(runs), alone(runs), strict=True)]
-        rows.append([name, f"each {GAIN:.0%} above alone", percent(gains), _verdict(runs, lambda _, ok=least: all(ok))])  # type: ignore[misc]
-        if label != "honest":
-            few, kept, many, _ = bad_kept(runs, ATTACKED.mu_bps)
-            counts = f"{kept} in {few} sessions ({many} more had more bad groups)" if runs else NOT_RUN
-            wanted = "no bad group kept while there are at most mu R"
-            rows.append([name, wanted, counts, _verdict(runs, lambda _, none=kept == 0: none)])  # type: ignore[misc]
-    every = [run for label in _FLOORS for run in seeds(results, "floors", label)]
-    body = f"PL 3, data owners start from W0 in every session, DOEp 5, {lengths(every)}.\n\n"
-    return Section(210, "Floors", body + table(("what", "floor", "measured, %", "verdict"), rows, 2))
-
-
-def _all(of: Callable[[Runs], list[float]], least: float) -> Callable[[Runs], bool]:
-    return lambda runs: min(of(runs)) >= least
-
-
-def _verdict(runs: Runs, holds: Callable[[Runs], bool]) -> str:
-    return (("pass" if holds(runs) else "**FAIL**") + f" ({len(runs)} seeds)") if runs else NOT_RUN
 
 
 def readings(results: Results, folder: Path) -> Section:

@@ -8,11 +8,11 @@ from typing import Any
 
 from omninode.learning.presets import MNIST
 from omninode.learning.public_part import choose
-from omninode.reproduce import paper, plots
+from omninode.reproduce import floors, paper, plots
 from omninode.reproduce.cells import NOT_RUN, Results, Section
 from omninode.reproduce.gather import alone, bad_kept, finals, lengths, seeds
 from omninode.reproduce.learning_cells import MUS, RATES, REGIMES
-from omninode.reproduce.learning_more import floors, readings, unlike
+from omninode.reproduce.learning_more import readings, unlike
 from omninode.reproduce.markdown import image, percent, table
 from omninode.reproduce.setting import HELD_OUT, OWNER_SAMPLES, PAPER_DIMENSION, PARTY_SAMPLES
 from protocols.selection.rules import MULTI_KRUM, guarantees
@@ -23,8 +23,8 @@ OWNERS = (8, 16, 32, 64, 128)
 def sections(results: Results, folder: Path) -> list[Section]:
     """All sections on accuracy; plots go into ``folder``."""
     return [
-        _setup(results), floors(results), _layers(results, folder), _owners(results, folder), _epochs(results),
-        _byzantine(results, folder), readings(results, folder), unlike(results, folder),
+        floors.summary(results), _setup(results), floors.section(results), _layers(results, folder),
+        _owners(results, folder), _epochs(results), _byzantine(results, folder), readings(results, folder), unlike(results, folder),
     ]  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def _setup(results: Results) -> Section:
     same = part.dimension == PAPER_DIMENSION[3] == paper.PUBLIC and part.total == paper.PARAMETERS
     counted = sorted({run["images"] for run in results.values() if "images" in run})
     images = " or ".join(f"{count:,}" for count in counted) or "no"
+    default = seeds(results, "table3", "pl3")
     body = f"""\
 Every accuracy below comes from sessions simulated in one process: training as in the daemons, updates as the
 protocol's integers, its bounds, its selection rules. Masks, shares and proofs are left out because they change no
@@ -43,12 +44,12 @@ above.
   public at PL 3; the paper's {paper.PARAMETERS:,} and {paper.PUBLIC:,} are {"met exactly" if same else "NOT met"}.
 - The paper's defaults: MOPreEp 20, MOEp 2, DOEp 2, 64 data owners, groups of N = 4, R = 8 groups, PL 3, Frag .5:
   half of the data owners, drawn afresh, take part in a session.
-- The paper does not say how many sessions, which optimiser or how much data. Here: 15 sessions where a table says
-  nothing else; SGD with learning rate .05, momentum .5, batches of 10; {OWNER_SAMPLES} images for the owner, with
-  which it reaches about the paper's 62 % alone, {PARTY_SAMPLES} for each data owner, {HELD_OUT:,} held out for
-  testing.
-- Data: {images} images in the folder given. MNIST's usual training file has 60,000; where ours are fewer, or only
-  its test file, no figure can be compared with published MNIST accuracies, and with the paper's only in shape.
+- The paper does not say how many sessions, which optimiser or how much data. Here: so many sessions as each table
+  says; SGD with learning rate .05, momentum .5, batches of 10; {OWNER_SAMPLES} images for the owner, with which it
+  reaches {percent(alone(default))} % alone (the paper's: {paper.ALONE:g} %); {PARTY_SAMPLES} for each data owner,
+  {HELD_OUT:,} held out for testing.
+- Data: {images} images in the folder given. MNIST's training file has 60,000 and its test file 10,000: with fewer
+  than all of them no figure can be compared with published MNIST accuracies, and with the paper's only in shape.
 - A number is the mean of the seeds, in brackets the lowest and the highest.
 """
     return Section(200, "How accuracy was measured", body)
@@ -137,7 +138,7 @@ def _epochs(results: Results) -> Section:
 
 
 def _byzantine(results: Results, folder: Path) -> Section:
-    rows, lowest, panels = [], [], {}
+    rows, every, panels = [], [], {}
     for mu in MUS:
         found = {
             (label, rate): seeds(results, "table5", f"{label}-mu{mu // 100}-rate{rate:02}")
@@ -149,10 +150,11 @@ def _byzantine(results: Results, folder: Path) -> Section:
             counts = f"{few_kept} of {few}; {many_kept} of {many}" if few + many else NOT_RUN
             ours = [percent(finals(found[label, rate])) for label, _, _ in REGIMES]
             rows.append([f".{mu // 100}", f"{rate} %", f"{paper.BYZANTINE[mu][rate]:.2f}", *ours, counts])
-        lowest += [value for runs in found.values() for value in finals(runs)]
+        every += [run for runs in found.values() for run in runs]
         panels[f"mu = .{mu // 100}"] = _byzantine_lines(found, mu)
+    lowest, after = finals(every), lengths(every)
     head = ("mu", "attackers", "paper", "multi-Krum", "m-Krum", "multi-Krum and bound", "bad groups kept")
-    body = table(head, rows, 4) + _byzantine_notes(lowest)
+    body = table(head, rows, 4) + _byzantine_notes(lowest, after)
     if lowest:
         plots.lines(folder / "table5.png", "Accuracy under random vectors", "attackers, %", panels, RATES)
         body += "\n" + image(folder, "table5.png", "Accuracy over the share of attackers, for mu = .25 and .5")
@@ -169,9 +171,9 @@ def _byzantine_lines(found: dict[tuple[str, int], list[dict[str, Any]]], mu: int
     return drawn
 
 
-def _byzantine_notes(lowest: list[float]) -> str:
-    text = """
-After 10 sessions (5 in the quick run). Attackers are so many of the 64 data owners and send normal random numbers
+def _byzantine_notes(lowest: list[float], after: str) -> str:
+    text = f"""
+After {after}. Attackers are so many of the 64 data owners and send normal random numbers
 of deviation 1, each as large as a weight, since the paper says no more than "random vectors". "multi-Krum" scores
 once and keeps R - floor(mu R) groups; "m-Krum" is the paper's Algorithm 1 with neighbours floored at 1; both
 without any bound, as in the paper. "and bound" is what our market does: a data owner clips itself to the published

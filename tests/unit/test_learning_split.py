@@ -74,7 +74,9 @@ def test_too_few_samples_are_refused_with_the_sum() -> None:
 
 
 def test_a_class_that_is_used_up_is_an_error_of_label_skew_only() -> None:
-    rare = Samples(numbered(400).x, np.repeat(np.arange(10), [310, 10, 10, 10, 10, 10, 10, 10, 10, 10]).astype(np.int64))
+    rare = Samples(
+        numbered(400).x, np.repeat(np.arange(10), [310, 10, 10, 10, 10, 10, 10, 10, 10, 10]).astype(np.int64)
+    )
     split = deal(rare, 0, Deal("dirichlet", 0.1), owner=10, per_party=20, parties=18, test=10)
     assert {len(part) for part in split.parties} == {20}
     with pytest.raises(DataError, match="too few"):
@@ -85,7 +87,7 @@ def test_a_class_that_is_used_up_is_an_error_of_label_skew_only() -> None:
     ("kind", "value"), [("other", 0.0), ("dirichlet", 0.0), ("dirichlet", -1.0), ("labels", 0.0), ("labels", 1.5)]
 )
 def test_deals_that_make_no_sense(kind: str, value: float) -> None:
-    with pytest.raises(ValueError, match="must be|a deal is"):
+    with pytest.raises(ValueError, match=r"must be|a deal is"):
         Deal(kind, value)
 
 

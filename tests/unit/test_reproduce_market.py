@@ -1,4 +1,4 @@
-"""Simulated sessions of a split model: the paper's counts, the server's steps, and the same sums as the real machines."""
+"""Simulated sessions of a split model: the paper's counts, the server's steps, the sums of the real machines."""
 
 from __future__ import annotations
 

@@ -10,10 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from omninode.cli import app
-from omninode.reproduce import learning_cells, learning_report, markdown
+from omninode.reproduce import floors, learning_cells, learning_report, markdown
 from omninode.reproduce.cells import NOT_RUN, Options, Results, Section
 from omninode.reproduce.gather import bad_kept, seeds
-from omninode.reproduce.learning_more import floors
 from omninode.reproduce.setting import Setting
 
 OPTIONS = Options(Path("nowhere"), "f", False, (0, 1, 2))
@@ -44,7 +43,7 @@ def text_of(results: Results, folder: Path) -> str:
 
 
 def part(results: Results) -> Section:
-    return floors(results)
+    return floors.section(results)
 
 
 def test_a_full_report_has_every_table_and_plot_and_nothing_missing(tmp_path: Path) -> None:
@@ -83,6 +82,15 @@ def test_floors_are_computed() -> None:
     results["floors-attacked-s1"]["bad"][4] = 5  # more than mu R: not promised
     verdicts = [line for line in part(results).body.splitlines() if "no bad group kept" in line]
     assert "pass" in verdicts[0] and "0 in 29 sessions (1 more" in verdicts[0]
+
+
+def test_the_summary_follows_the_numbers() -> None:
+    body = floors.summary(everything()).body
+    assert "11 of 11 do" in body and "the paper: 62 % and 83 %" in body and "25.41" in body
+    assert "61.0 (60.0-62.0) % for the owner alone" in body
+    assert floors.summary({}).body == NOT_RUN
+    low = floors.summary(everything(level=0.6)).body
+    assert "2 of 11 do" in low
 
 
 def test_bad_groups_are_counted_by_what_was_promised() -> None:
