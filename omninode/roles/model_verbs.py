@@ -26,10 +26,8 @@ def show(model: OwnerModel, config: Config) -> dict[str, Any]:
     for name, shape in kind.tensors:
         sizes[layer_of(name)] += math.prod(shape)
     turns = {layer: turn for turn, layer in enumerate(kind.publishing_order, 1)}
-    foreign = isinstance(kind, ForeignModel)
     return {
         "model": f"{kind.kind} {kind.source}" if isinstance(kind, ForeignModel) else config.model_owner.preset,
-        **({"file": config.model_owner.model} if foreign and kind.kind == "export" else {}),
         "sample": list(kind.shape),
         "classes": kind.classes,
         "parameters": kind.parameters,
