@@ -17,6 +17,7 @@ from omninode.learning import perturb_upload as upload
 from omninode.learning.document import UNIT_LR, VECTORS, Perturbation, SessionDocument
 from omninode.learning.jobs import Job
 from omninode.learning.service import TrainingFailed
+from omninode.learning.weights import digest as weights_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _KEY = "perturb/"
 _ONES = (1.0, 1.0, 1.0)
+KNOWN = "these very weights were published unperturbed before: nothing is hidden until a session has changed them"
 
 
 async def hide(
@@ -41,7 +43,7 @@ async def hide(
         spec = perturb.check_model(model)
     except ValueError as error:
         raise RefusedError(str(error), 'set model_owner.model_privacy = "perturb" on a fresh node') from error
-    digest = await trio.to_thread.run_sync(services.blobs.put, weights)
+    digest = weights_digest(weights)
     seed, context = services.new_seed(), services.context(0).bind("perturb", services.wallet.address, digest)
     drawn = perturb.draw(spec, seed, context)
     hidden = perturb.perturb(spec, drawn, np.frombuffer(weights, "<f4")).astype("<f4").tobytes()
@@ -56,7 +58,8 @@ async def hide(
     journal = json.dumps({"seed": seed.hex(), "context": context.hex()})
     await trio.to_thread.run_sync(services.store.meta_put, _KEY + document.digest().hex(), journal)
     length = float(np.linalg.norm(perturb.denoise(spec, drawn, vectors)))
-    return document, _note(upload.rounding_error(spec, drawn, bounds, bound, 1) / max(length, 1e-300))
+    note = _note(upload.rounding_error(spec, drawn, bounds, bound, 1) / max(length, 1e-300))
+    return document, f"{note}\n{KNOWN}" if services.blobs.is_public(digest) else note
 
 
 async def secrets_of(services: Services, document: SessionDocument) -> Secrets:
