@@ -24,7 +24,8 @@ def sections(results: Results, folder: Path) -> list[Section]:
     """All sections on accuracy; plots go into ``folder``."""
     return [
         floors.summary(results), _setup(results), floors.section(results), _layers(results, folder),
-        _owners(results, folder), _epochs(results), _byzantine(results, folder), readings(results, folder), unlike(results, folder),
+        _owners(results, folder), _epochs(results), _byzantine(results, folder),
+        readings(results, folder), unlike(results, folder),
     ]  # fmt: skip
 
 
@@ -173,12 +174,12 @@ def _byzantine_lines(found: dict[tuple[str, int], list[dict[str, Any]]], mu: int
 
 def _byzantine_notes(lowest: list[float], after: str) -> str:
     text = f"""
-After {after}. Attackers are so many of the 64 data owners and send normal random numbers
-of deviation 1, each as large as a weight, since the paper says no more than "random vectors". "multi-Krum" scores
-once and keeps R - floor(mu R) groups; "m-Krum" is the paper's Algorithm 1 with neighbours floored at 1; both
-without any bound, as in the paper. "and bound" is what our market does: a data owner clips itself to the published
-bound, and step 6 refuses a group whose sum is longer. "Bad groups kept": sessions in which multi-Krum kept a group
-with an attacker, of those with at most floor(mu R) bad groups; then of those with more.
+After {after}. Attackers are so many of the 64 data owners and send normal random numbers of deviation 1, each as
+large as a weight, since the paper says no more than "random vectors". "multi-Krum" scores once and keeps
+R - floor(mu R) groups; "m-Krum" is the paper's Algorithm 1 with neighbours floored at 1 and m as large as it may be;
+both without any bound, as in the paper. "and bound" is what our market does: a data owner clips itself to the
+published bound, and step 6 refuses a group whose sum is longer. "Bad groups kept": sessions in which multi-Krum kept
+a group with an attacker, of those with at most floor(mu R) bad groups; then of those with more.
 
 """
     for mu in MUS:

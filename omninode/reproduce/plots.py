@@ -97,7 +97,7 @@ def _axes(axes: Any, title: str, xlabel: str) -> None:
     axes.set_title(title, loc="left", color=MUTED, fontsize=10)
     axes.set_xlabel(xlabel, color=MUTED)
     axes.yaxis.set_major_locator(MaxNLocator(steps=(1, 2, 5, 10), nbins=8))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=MUTED, length=0, labelsize=9)
