@@ -23,7 +23,7 @@ UPLOAD, UPLOAD_WORD, FRESH, FRESH_WORD = 63_600, 5_630, 10_000, 17_100
 """FRESH: of the first of a round in a chunk, FRESH_WORD: in each of its words; the sum was zero before."""
 MEASURE, MEASURE_WORD, MEASURE_ROUND_WORD, MEASURE_PAIR_WORD, MEASURE_PAIR = 80_100, 450, 1_730, 604, 17_100
 """MEASURE_PAIR: in the first chunk only."""
-SELECT, SELECT_PAIR, SELECT_SCORE = 49_900, 3_770, 850
+SELECT, SELECT_PAIR, SELECT_SCORE = 48_000, 5_000, 425
 
 
 @dataclass(frozen=True, slots=True)
