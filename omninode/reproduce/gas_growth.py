@@ -81,8 +81,8 @@ def krum(results: Results) -> str:
     return (
         f"The baseline's Outlier step is {base / 1e6:.2f} + {slope / 1e6:.2f} R + {square / 1e6:.3f} R^2 million gas "
         f"(a parabola through the points): at R = {last:g} the squared part, comparing pairs, is {share:.0%} of it, "
-        f"the linear one, reading R sums from storage, {slope * last / of.y[-1]:.0%}. Not R^2 yet, because comparing is "
-        "cheaper here than the paper's contract has it: two words that were read once give four differences."
+        f"the linear one, reading R sums from storage, {slope * last / of.y[-1]:.0%}. It is not R^2 yet, as in the "
+        "paper: comparing is cheap here, two words that were read once give four differences."
     )
 
 

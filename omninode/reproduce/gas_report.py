@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from omninode.chain.devchain import GAS_LIMIT
+from omninode.reproduce import gas_method
 from omninode.reproduce import gas_paper as paper
 from omninode.reproduce import gas_tables as tables
-from omninode.reproduce.cells import NOT_RUN, Results, Section
+from omninode.reproduce.cells import Results, Section
 from omninode.reproduce.gas_growth import growth, krum, points
 from omninode.reproduce.gas_plots import Curve, Panel, panels
 from omninode.reproduce.gas_shapes import Shape, by_group_size, by_rounds, of_dimensions
-from omninode.reproduce.gas_sizes import BLOCK_S, ITSELF, SESSION, cost, crossing, ratios, refused
-from omninode.reproduce.gas_steps import IN_THE_PAPER, Step, Way
+from omninode.reproduce.gas_sizes import ITSELF, SESSION, cost, crossing, ratios, refused
+from omninode.reproduce.gas_steps import IN_THE_PAPER, Way
 from omninode.reproduce.gas_tables import NAMES, in_the_paper, of_step, session
-from omninode.reproduce.markdown import image, table
+from omninode.reproduce.markdown import image
 from protocols.onchain.limits import MOST_PARAMETERS
 
 
@@ -26,8 +26,8 @@ def sections(results: Results, plots: Path) -> list[Section]:
         Section(110, "Table 6: time and gas of every step, by data owners in a round", _by_group_size(results, plots)),
         Section(120, "Figures 3 and 6: how gas grows", _growth(results)),
         Section(130, "Gas by the size of the model", _by_dimension(results, plots)),
-        Section(140, "Blockchain processing time of a whole session", _time(results)),
-        Section(150, "How gas and time were measured", _method()),
+        Section(140, "Blockchain processing time of a whole session", gas_method.time(results)),
+        Section(150, "How gas and time were measured", gas_method.method()),
     ]
 
 
@@ -40,10 +40,10 @@ def _by_rounds(results: Results, plots: Path) -> str:
     name = "figure3.png"
     shapes = by_rounds()
     _steps_plot(results, plots / name, shapes, [s.rounds for s in shapes], "rounds R", paper.TOTAL_BY_ROUNDS_MS)
-    return f"""R rounds of {paper.TABLE_1_GROUP_SIZE} data owners, mu = 25 %, {paper.DIMENSION:,} parameters. The three \
-ways play one after the other on the same chain, with the same data owners; mode `verified` has no rounds: R N data \
-owners, each judged by itself. "on chain" is the paper's contract as built here. For the steps see *How gas and time were \
-measured*.
+    return f"""R rounds of {paper.TABLE_1_GROUP_SIZE} data owners, mu = 25 %, {paper.DIMENSION:,} parameters. The \
+three ways play one after the other on the same chain, with the same data owners; mode `verified` has no rounds: R N \
+data owners, each judged by itself. "on chain" is the paper's contract as built here. For the steps see *How gas and \
+time were measured*.
 
 Milliseconds of the chain:
 
@@ -116,8 +116,8 @@ def _by_dimension(results: Results, plots: Path) -> str:
     sentences = list(crossing(results, shapes))
     _size_plot(results, plots / name, shapes)
     told = "\n".join(f"- {sentence}" for sentence in [*sentences, *filter(None, (refused(s, results) for s in shapes))])
-    return f"""R = {shapes[0].rounds}, N = {shapes[0].group_size}. What is aggregated on the chain grows with the model; ours \
-puts only digests and decisions there. Million gas of a whole session:
+    return f"""R = {shapes[0].rounds}, N = {shapes[0].group_size}. What is aggregated on the chain grows with the \
+model; ours puts only digests and decisions there. Million gas of a whole session:
 
 {ratios(results, shapes, SESSION)}
 Million gas that a data owner pays itself, the mean:
@@ -138,57 +138,3 @@ def _size_plot(results: Results, path: Path, shapes: Sequence[Shape]) -> None:
     marks = {f"the contract holds no more ({MOST_PARAMETERS:,})": float(MOST_PARAMETERS)}
     panel = Panel("hollow: computed", "parameters", "gas of a session", curves, log_x=True, marks=marks)
     panels(path, "Gas of a session by the size of the model", [panel])
-
-
-def _time(results: Results) -> str:
-    shapes = by_rounds()
-    largest = next((s for s in reversed(shapes) if s.name in results), shapes[-1])
-    rows = [["the paper", _printed_total(largest), f"below {paper.WHOLE_SESSION_MS:g}", "", ""]]
-    for way in Way:
-        found = largest.result(results, way)
-        if found is None:
-            rows.append([NAMES[way], *[NOT_RUN] * 4])
-            continue
-        gas = found["gas"]
-        shown = [in_the_paper("ms")(found), session("ms")(found)]
-        rows.append([NAMES[way], *map(tables.milliseconds, shown), f"{gas['transactions']:,}", f"{gas['calldata']:,}"])
-    head = ["", "the paper's steps, ms", "whole session, ms", "transactions", "bytes of calldata"]
-    return f"""R = {largest.rounds}, N = {largest.group_size}, {largest.dimension:,} parameters.
-
-{table(head, rows)}
-The paper's milliseconds are of its own machine and chain, which it does not describe; ours are processor time of anvil \
-on this one. Compare the ways with each other. On a public chain none of this is what one waits for: there a block comes \
-every {BLOCK_S} seconds, and the baseline's uploads alone fill {_blocks(results, largest)} of them."""
-
-
-def _blocks(results: Results, shape: Shape) -> str:
-    """Blocks of the main chain that the baseline's Aggregate step fills."""
-    found = shape.result(results, Way.ONCHAIN)
-    return NOT_RUN if found is None else f"{of_step('gas', Step.AGGREGATE)(found) / GAS_LIMIT:,.1f}"
-
-
-def _printed_total(shape: Shape) -> str:
-    by = dict(zip(paper.ROUNDS, paper.TOTAL_BY_ROUNDS_MS, strict=True))
-    known = shape.group_size == paper.TABLE_1_GROUP_SIZE and shape.rounds in by
-    return f"{by[shape.rounds]:g}" if known else ""
-
-
-def _method() -> str:
-    return f"""Real machines, wallets, signatures and contracts on anvil; only the network between the nodes is \
-simulated. Every session's sum, selection and pay are checked in plain integers, or there is no result. Gas is what \
-receipts say, repayments not subtracted; deploying the contracts, and what provers pay once to enter the registry, are \
-not in it.
-
-The time of a block is the chain's processor time for the request that mines it, less that of an empty block, each the \
-least of several on the same state; within a block it is split by gas. What is left of noise is some tenths of a \
-millisecond per block, of either sign.
-
-Which function counts for which step (`poke`, by which anybody ends a phase that is over, for the step that it ends):
-
-{tables.mapping()}
-Two things make the baseline cheaper than the paper's contract, so that the ratios are in its favour: four parameters \
-share a storage word, and every chunk is added to its round's sum as it comes instead of being kept. The paper's \
-condition m < (1 - 2 mu) R - 2 leaves m below 1 for R = 2, 4, 6; m is here the largest that our contract admits, \
-R - floor(mu R) - 2, and the baseline's at least 1. Mode `grouped` takes rule `none` where m-Krum would need more rounds \
-or would accept fewer than three data owners. Mode `verified` selects by rule `trust` and pays by contribution, as it \
-does unless told otherwise."""

@@ -79,6 +79,17 @@ def rules(results: Results, shapes: Sequence[Shape], head: Sequence[str]) -> str
     return table(["rule (m), accepted", *head], [[NAMES[w], *(told(shape, w) for shape in shapes)] for w in Way])
 
 
+def payers(results: Results, shape: Shape) -> str:
+    """Whose transactions they are."""
+    kinds = {"data_owners": "data owners", "owner": "model owner", "provers": "provers"}
+
+    def paid(kind: str) -> Pick:
+        return lambda result: float(result["gas"]["payers"][kind])
+
+    rows = [[NAMES[way], *(row(results, [shape], way, paid(kind), million)[0] for kind in kinds)] for way in Way]
+    return table(["", *kinds.values()], rows)
+
+
 def mapping() -> str:
     """Which function belongs to which step."""
 
