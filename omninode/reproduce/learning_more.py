@@ -55,9 +55,10 @@ def unlike(results: Results, folder: Path) -> Section:
 Beyond the paper: 64 data owners whose data are not alike. "Dirichlet": class proportions drawn for each; "two
 classes each": 30 images of two digits; "unequal sizes": log-normal, 10 at least, 60 on average. Rules none to
 m-Krum judge groups of 4 by the distances of their means with mu = .25; trust judges every update by its product
-with the owner's, from 30 more images that are its root set. Everybody is held to our bound. Attackers: 13 of the 64
-(a fifth) send their update backwards, as long as the bound allows, so that no bound can tell. With groups of 4 more
-than half of the groups then hold an attacker: no rule on groups can win that.
+with the owner's, from 30 more images that are its root set.
+Everybody is held to our bound. Attackers: 13 of the 64 (a fifth) send their update backwards, as long as the bound
+allows, so that no bound can tell. With groups of 4 about 59 % of the groups then hold an attacker, more than any rule
+on groups reckons with.
 """
     panels = {}
     for side, title in (("honest", "All honest"), ("attacked", "A fifth flips signs")):
