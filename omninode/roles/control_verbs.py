@@ -100,7 +100,7 @@ class ControlVerbs:
             document = SessionDocument.decode(await trio.to_thread.run_sync(blobs.read, view.p.doc_digest))
         except (BlobError, ValueError):
             return None
-        return document.part.sentence
+        return document.part.sentence + (", perturbed" if document.perturbation is not None else "")
 
     def show_onchain(self, session: int) -> dict[str, Any]:
         """Everything this node knows about one session of the on-chain baseline."""
