@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from omninode.learning import data
 from omninode.learning.split import Deal, deal
 from omninode.reproduce.cells import Cell, Options
-from omninode.reproduce.setting import HELD_OUT, NOISE, OWNER_SAMPLES, PARTY_SAMPLES, ROOT, Setting
+from omninode.reproduce.setting import HELD_OUT, NOISE, OWNER_SAMPLES, PARTY_SAMPLES, READINGS, ROOT, RULES, Setting
 
 VERSION = 1
 """Of everything that a learning cell computes."""
@@ -26,7 +27,6 @@ DEALS = {
     "labels2": Deal("labels", 2),
     "sizes": Deal("sizes"),
 }
-SIDES = ("honest", "attacked")
 FLOOR = Setting(epochs=5, sessions=10)
 ATTACKED = replace(FLOOR, rule="multi-krum", mu_bps=5000, bounded=False, attack=NOISE, factor=1.0, rate=0.08)
 
@@ -61,21 +61,20 @@ def _cell(entry: Entry, seed: int, options: Options) -> Cell:
 
 
 def everything() -> Iterator[Entry]:
-    """Every experiment of the full run."""
-    yield from (Entry("table3", f"pl{count}", Setting(public=count)) for count in range(5))
-    yield from (Entry("figure4", f"owners{count}", Setting(owners=count)) for count in (8, 16, 32, 64, 128))
-    for before in (20, 40, 80):
-        for epochs in (1, 2):
-            for adapt in (1, 2, 4):
-                changed = Setting(pre_epochs=before, epochs=epochs, adapt_epochs=adapt)
-                yield Entry("table4", f"{before}-{epochs}-{adapt}", changed)
-    yield from _byzantine()
-    for reading in ("stateless", "kept", "own", "handed"):
-        yield Entry("readings", reading, Setting(reading=reading))
-    yield Entry("readings", "whole", Setting(public=5))
+    """Every experiment of the full run, what matters most first."""
     yield Entry("floors", "honest", FLOOR)
     yield Entry("floors", "attacked", ATTACKED)
     yield Entry("floors", "bounded", replace(ATTACKED, bounded=True))
+    yield from (Entry("table3", f"pl{count}", Setting(public=count)) for count in range(5))
+    for reading in READINGS:
+        yield Entry("readings", reading, Setting(reading=reading))
+    yield Entry("readings", "whole", Setting(public=5))
+    yield from (Entry("figure4", f"owners{count}", Setting(owners=count)) for count in (8, 16, 32, 64, 128))
+    yield from _byzantine()
+    for before, epochs in product((20, 40, 80), (1, 2)):
+        for adapt in (1, 2, 4):
+            changed = Setting(pre_epochs=before, epochs=epochs, adapt_epochs=adapt)
+            yield Entry("table4", f"{before}-{epochs}-{adapt}", changed)
     yield from _unlike()
 
 
@@ -95,7 +94,7 @@ REGIMES = (("multi-krum", "multi-krum", False), ("m-krum", "m-krum", False), ("b
 def _unlike() -> Iterator[Entry]:
     """Data owners that are not alike, under every rule, among themselves and with a fifth of sign flippers."""
     for name, how in DEALS.items():
-        for rule in ("none", "outlier", "multi-krum", "m-krum", "trust"):
+        for rule in RULES:
             honest = Setting(rule=rule, deal=how, sessions=10)
             yield Entry("noniid", f"{name}-{rule}-honest", honest)
             hostile = replace(honest, attack="sign-flip", inside=True, rate=0.2)

@@ -35,7 +35,7 @@ def run(cells: Iterable[Cell], data: Path, jobs: int) -> Generator[Done, None, N
     """
     every = list(cells)
     alone = [cell for cell in every if cell.alone]
-    beside = sorted((cell for cell in every if not cell.alone), key=lambda cell: -cell.cost)
+    beside = [cell for cell in every if not cell.alone]
     yield from _batch(alone, data, 1)
     yield from _batch(beside, data, jobs)
 
