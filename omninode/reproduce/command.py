@@ -15,6 +15,7 @@ from omninode.learning.data import DataError
 from omninode.reproduce import learning_cells, pool, report, sides
 from omninode.reproduce.cells import Cell, Options
 from omninode.reproduce.store import Store
+from omninode.store.lock import DataDirLock
 
 SEEDS = (0, 1, 2)
 
@@ -40,7 +41,10 @@ class Wanted:
 
 
 def main(wanted: Wanted) -> int:
-    """Run and report; returns the exit code, 1 if a cell failed. Raises UsageError and StoreError."""
+    """Run and report; returns the exit code, 1 if a cell failed.
+
+    Raises UsageError, StoreError, and AlreadyRunningError while another run fills the same folder.
+    """
     try:
         options = Options(
             wanted.data.resolve(),
@@ -52,6 +56,11 @@ def main(wanted: Wanted) -> int:
         raise UsageError(str(error), "--data takes the folder with MNIST's files, as they are published") from None
     cells = sides.cells(options)
     chosen = select(cells, wanted.only)
+    with DataDirLock(wanted.out):
+        return _run_and_report(wanted, options, cells, chosen)
+
+
+def _run_and_report(wanted: Wanted, options: Options, cells: Sequence[Cell], chosen: Sequence[Cell]) -> int:
     try:
         store = Store(wanted.out / ("quick-cells" if wanted.quick else "cells"))
         failed = _run(store, chosen, options.data, wanted.jobs, wanted.out)

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from omninode.errors import Exit, UsageError
+from omninode.errors import AlreadyRunningError, Exit, UsageError
 from omninode.reproduce import command, learning_cells, pool, report, sides
 from omninode.reproduce.cells import Cell, Options
 from omninode.reproduce.store import Store
+from omninode.store.lock import DataDirLock
 from tests.unit.reproduce_kit import dies, fails, make
 
 
@@ -70,7 +71,8 @@ def test_a_failure_and_a_dead_process_stop_nobody_else(tmp_path: Path) -> None:
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     text = (
         "import sys; from pathlib import Path; from omninode.reproduce import pool\n"
-        "from tests.unit.reproduce_kit import make, sleeps\n"
+        "from omninode.store.lock import DataDirLock
+from tests.unit.reproduce_kit import make, sleeps\n"
         "if __name__ == '__main__': list(pool.run([make(1, sleeps)], Path(sys.argv[1]), 1))\n"
     )
     script = tmp_path / "script.py"
@@ -143,6 +145,12 @@ def test_a_failed_cell_is_named_and_the_others_are_kept(
     assert "FAILED: RuntimeError: broken at 2" in out and "1 failed: cell-2" in out
     assert "broken at 2" in (market.out / "failed" / "cell-2.txt").read_text()
     assert ran(market) == {1: 1, 3: 1}
+
+
+def test_one_run_at_a_time(market: command.Wanted) -> None:
+    with DataDirLock(market.out), pytest.raises(AlreadyRunningError, match="in use by process"):
+        command.main(market)
+    assert command.main(market) == Exit.OK
 
 
 def test_words_that_match_nothing_and_folders_without_files(tmp_path: Path) -> None:
