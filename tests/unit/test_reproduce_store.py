@@ -71,8 +71,7 @@ def test_a_failure_and_a_dead_process_stop_nobody_else(tmp_path: Path) -> None:
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     text = (
         "import sys; from pathlib import Path; from omninode.reproduce import pool\n"
-        "from omninode.store.lock import DataDirLock
-from tests.unit.reproduce_kit import make, sleeps\n"
+        "from tests.unit.reproduce_kit import make, sleeps\n"
         "if __name__ == '__main__': list(pool.run([make(1, sleeps)], Path(sys.argv[1]), 1))\n"
     )
     script = tmp_path / "script.py"
