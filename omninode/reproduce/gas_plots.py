@@ -38,7 +38,7 @@ def panels(path: Path, title: str, drawn: Sequence[Panel]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.6 if len(drawn) == 1 else 5.9 * len(drawn), 4.6), dpi=130, layout="constrained")
+    figure = Figure(figsize=(7.6 if len(drawn) == 1 else 4.8 * len(drawn), 4.6), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=13)
     for axes, panel in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
@@ -50,15 +50,15 @@ def _panel(axes: Any, panel: Panel) -> None:
     for curve in panel.curves:
         if curve.x:
             _curve(axes, curve)
-    axes.set_yscale("log")
+    _scale(axes)
     if panel.log_x:
         axes.set_xscale("log")
     else:
         axes.set_xticks(sorted({x for curve in panel.curves for x in curve.x}))
     for text, x in (panel.marks or {}).items():
         axes.axvline(x, color=MUTED, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)
-        axes.annotate(text, (x, 0.97), xycoords=("data", "axes fraction"), xytext=(4, 0), textcoords="offset points",
-                      va="top", color=MUTED, fontsize=8)  # fmt: skip
+        place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "right", "va": "top"}
+        axes.annotate(text, (x, 0.98), xytext=(-4, 0), color=MUTED, fontsize=8, **place)
     axes.set_title(panel.title, loc="left", color=MUTED, fontsize=10)
     axes.set_xlabel(panel.xlabel, color=MUTED)
     axes.set_ylabel(panel.ylabel, color=MUTED)
@@ -68,10 +68,26 @@ def _panel(axes: Any, panel: Panel) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#d1d5db")
-    if any(curve.x for curve in panel.curves):
+    if shown := sum(bool(curve.x) for curve in panel.curves):
         axes.legend(
-            frameon=False, labelcolor=INK, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3
+            frameon=False,
+            labelcolor=INK,
+            fontsize=8.5,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.16),
+            ncols=3 if shown < 4 else 2,
         )
+
+
+def _scale(axes: Any) -> None:
+    """Logarithmic, with enough labels where there are few powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v / 1e6:g} M" if v >= 1e4 else f"{v:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _curve(axes: Any, curve: Curve) -> None:
