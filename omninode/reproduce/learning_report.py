@@ -8,14 +8,12 @@ from typing import Any
 
 from omninode.learning.presets import MNIST
 from omninode.learning.public_part import choose
-from omninode.reproduce import floors, paper, plots
-from omninode.reproduce.cells import NOT_RUN, Results, Section
-from omninode.reproduce.gather import alone, bad_kept, finals, lengths, seeds
-from omninode.reproduce.learning_cells import MUS, RATES, REGIMES
+from omninode.reproduce import byzantine_report, floors, paper, plots
+from omninode.reproduce.cells import Results, Section
+from omninode.reproduce.gather import alone, finals, lengths, seeds
 from omninode.reproduce.learning_more import readings, unlike
 from omninode.reproduce.markdown import image, percent, table
 from omninode.reproduce.setting import HELD_OUT, OWNER_SAMPLES, PAPER_DIMENSION, PARTY_SAMPLES
-from protocols.selection.rules import MULTI_KRUM, guarantees
 
 OWNERS = (8, 16, 32, 64, 128)
 
@@ -24,7 +22,7 @@ def sections(results: Results, folder: Path) -> list[Section]:
     """All sections on accuracy; plots go into ``folder``."""
     return [
         floors.summary(results), _setup(results), floors.section(results), _layers(results, folder),
-        _owners(results, folder), _epochs(results), _byzantine(results, folder),
+        _owners(results, folder), _epochs(results), byzantine_report.section(results, folder),
         readings(results, folder), unlike(results, folder),
     ]  # fmt: skip
 
@@ -120,77 +118,29 @@ def _owners(results: Results, folder: Path) -> Section:
 
 
 def _epochs(results: Results) -> Section:
-    rows, gaps = [], []
+    rows, ours = [], {}
     for (before, epochs), printed in paper.EPOCHS.items():
         for adapt, theirs in zip((1, 2, 4), printed, strict=True):
             runs = seeds(results, "table4", f"{before}-{epochs}-{adapt}")
-            rows.append(
-                [f"{before}", f"{epochs}", f"{adapt}", percent(finals(runs)), percent(alone(runs)), f"{theirs:.2f}"]
-            )
-            gaps += [100 * mean(finals(runs)) - theirs] if runs else []
+            numbers = [f"{before}", f"{epochs}", f"{adapt}"]
+            rows.append([*numbers, percent(finals(runs)), percent(alone(runs)), f"{theirs:.2f}"])
+            if runs:
+                ours[before, epochs, adapt] = 100 * mean(finals(runs)), theirs
     body = table(("MOPreEp", "DOEp", "MOEp", "accuracy %", "owner alone %", "paper %"), rows, 2)
-    if gaps:
-        body += (
-            f"\nOurs minus the paper's, in points: {min(gaps):+.1f} to {max(gaps):+.1f}, {mean(gaps):+.1f} on average."
-            " The paper's table jumps by up to 11 points between neighbours (one run for each,"
-            " it seems); means of several seeds do not.\n"
-        )
-    return Section(240, "Table 4: epochs", body)
+    return Section(240, "Table 4: epochs", body + _epochs_notes(ours))
 
 
-def _byzantine(results: Results, folder: Path) -> Section:
-    rows, every, panels = [], [], {}
-    for mu in MUS:
-        found = {
-            (label, rate): seeds(results, "table5", f"{label}-mu{mu // 100}-rate{rate:02}")
-            for label, _, _ in REGIMES
-            for rate in RATES
-        }
-        for rate in RATES:
-            few, few_kept, many, many_kept = bad_kept(found["multi-krum", rate], mu)
-            counts = f"{few_kept} of {few}; {many_kept} of {many}" if few + many else NOT_RUN
-            ours = [percent(finals(found[label, rate])) for label, _, _ in REGIMES]
-            rows.append([f".{mu // 100}", f"{rate} %", f"{paper.BYZANTINE[mu][rate]:.2f}", *ours, counts])
-        every += [run for runs in found.values() for run in runs]
-        panels[f"mu = .{mu // 100}"] = _byzantine_lines(found, mu)
-    lowest, after = finals(every), lengths(every)
-    head = ("mu", "attackers", "paper", "multi-Krum", "m-Krum", "multi-Krum and bound", "bad groups kept")
-    body = table(head, rows, 4) + _byzantine_notes(lowest, after)
-    if lowest:
-        plots.lines(folder / "table5.png", "Accuracy under random vectors", "attackers, %", panels, RATES)
-        body += "\n" + image(folder, "table5.png", "Accuracy over the share of attackers, for mu = .25 and .5")
-    return Section(250, "Table 5: Byzantine data owners", body)
-
-
-def _byzantine_lines(found: dict[tuple[str, int], list[dict[str, Any]]], mu: int) -> list[plots.Line]:
-    names = {"multi-krum": "multi-Krum", "m-krum": "m-Krum", "bound": "multi-Krum and bound"}
-    drawn = []
-    for label, name in names.items():
-        there = [rate for rate in RATES if found[label, rate]]
-        drawn.append(plots.Line(name, there, [finals(found[label, rate]) for rate in there]))
-    drawn.append(plots.Line("paper", RATES, [[paper.BYZANTINE[mu][rate] / 100] for rate in RATES], paper=True))
-    return drawn
-
-
-def _byzantine_notes(lowest: list[float], after: str) -> str:
-    text = f"""
-After {after}. Attackers are so many of the 64 data owners and send normal random numbers of deviation 1, each as
-large as a weight, since the paper says no more than "random vectors". "multi-Krum" scores once and keeps
-R - floor(mu R) groups; "m-Krum" is the paper's Algorithm 1 with neighbours floored at 1 and m as large as it may be;
-both without any bound, as in the paper. "and bound" is what our market does: a data owner clips itself to the
-published bound, and step 6 refuses a group whose sum is longer. "Bad groups kept": sessions in which multi-Krum kept
-a group with an attacker, of those with at most floor(mu R) bad groups; then of those with more.
-
-"""
-    for mu in MUS:
-        holds, why = guarantees(MULTI_KRUM, 8, mu, 0)
-        said = "holds" if holds else "does not hold"
-        text += f"- mu = .{mu // 100}: Krum's guarantee {said} for the paper's R = 8: {why}.\n"
-    if lowest:
-        printed = min(value for row in paper.BYZANTINE.values() for value in row.values())
+def _epochs_notes(ours: dict[tuple[int, int, int], tuple[float, float]]) -> str:
+    """ours: by MOPreEp, DOEp, MOEp what we have and what the paper has, in per cent."""
+    if not ours:
+        return ""
+    gaps = [here - theirs for here, theirs in ours.values()]
+    text = f"\nOurs minus the paper's, in points: {min(gaps):+.1f} to {max(gaps):+.1f}, {mean(gaps):+.1f} on average."
+    pairs = [((a, b, c), (a, b, 2 * c)) for a, b, c in ours if (a, b, 2 * c) in ours]
+    if pairs:
+        steps = [max(abs(ours[x][side] - ours[y][side]) for x, y in pairs) for side in (0, 1)]
         text += (
-            f"- The lowest of all our runs is {100 * min(lowest):.1f} %. "
-            + (f"The paper's {printed:g} % does not come out: " if 100 * min(lowest) > printed + 3 else "")
-            + "the owner's own epochs repair much of what a bad group does to the public layers.\n"
+            f" From one MOEp to the next ours changes by {steps[0]:.1f} points at most, the paper's by {steps[1]:.1f}:"
+            " its numbers look like one run each."
         )
-    return text
+    return text + "\n"
