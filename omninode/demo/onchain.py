@@ -56,7 +56,7 @@ class OnchainDemo(demo.Play):
     async def run(self) -> tuple[dict[str, Any], bool]:
         say, options = self.narrator.say, self.options
         part = self.stage.part.dimension
-        gas = session_gas(part, options.groups, options.group_size, KEEP)
+        gas = session_gas(part, options.groups, options.group_size)
         say(f"[bold]omninode demo --aggregation onchain[/]: {len(self.cluster.nodes)} nodes, the paper's baseline")
         say(
             f"{part:,} parameters in {-(-part // 250)} chunk contracts, {options.groups} rounds of "

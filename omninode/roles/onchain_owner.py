@@ -104,7 +104,7 @@ class OnchainOwner:
             session = await self._onchain.create(terms, escrow, key=f"create/{secrets.token_hex(8)}")
         self._services.events.write("session_created", session=session, onchain=True, escrow=escrow)
         holds, why = guarantees(M_KRUM, training.rounds, terms.mu_bps, terms.m_krum, "rounds")
-        gas = session_gas(terms.dimension, training.rounds, training.group_size, terms.m_krum)
+        gas = session_gas(terms.dimension, training.rounds, training.group_size)
         return {
             "session": session, "onchain": True, "escrow": escrow, "guarantee": holds, "why": why,
             "published": published.part.sentence, "gas": gas.total, "gas_data_owner": gas.data_owner,
