@@ -31,6 +31,11 @@ def test_a_model_beyond_the_contract_is_refused_with_its_gas() -> None:
     assert gas.total > 10**10
 
 
+def test_the_documentation_shows_the_refusal_as_it_is() -> None:
+    text = " ".join((Path(__file__).parents[2] / "docs" / "baseline.md").read_text().split())
+    assert misfit(36_697, 8, 4, 20, BLOCK) in text
+
+
 def test_a_window_that_is_too_short_is_refused_with_the_blocks_it_would_take() -> None:
     blocks = blocks_needed(30_000, 8, 4, BLOCK)
     assert misfit(30_000, 8, 4, blocks, BLOCK) == ""
