@@ -125,7 +125,7 @@ class OnchainDemo(demo.Play):
             f"\nThe owner alone {self.owner_alone:.4f}, after {len(records)} sessions {last:.4f}, "
             f"all data in one place {self.pooled:.4f}."
         )
-        self.console.print("What the same session costs off chain: omninode demo --mode grouped; docs/baseline.md says why.")
+        self.console.print("The same session off chain: omninode demo --mode grouped (docs/baseline.md).")
         self.console.print(f"{wall:.0f} s in all. Kept in {root}: result.json, accuracy.png, events/, nodes/")
         return result, all(r.view.selected and r.all_paid for r in records)
 
