@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _LISTEN = re.compile(r"/(ip4/[0-9.]+|ip6/[0-9a-fA-F:]+)/tcp/([0-9]+)")
+_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 MOST_CONFIRMATIONS = 1  # a prover acts up to two blocks before a deadline, on blocks that it sees this much later
 MOST_COMPARED = 64  # as protocols.sessions.limits, which needs NumPy
 MOST_PROVED = 64  # as protocols.sessions.params
@@ -43,6 +44,12 @@ def _shapes(config: Config) -> tuple[str, str] | None:
     for entry in config.data_owner.allowed_owners:
         if not _ADDRESS.fullmatch(entry):
             return "data_owner.allowed_owners", f'must hold 0x and 40 hex digits, not "{entry}"'
+    for entry in config.learning.allowed_models:
+        if not _IMPORT_PATH.fullmatch(entry):
+            return "learning.allowed_models", f'must hold texts like package.module:Callable, not "{entry}"'
+    model = config.model_owner.model
+    if model and not model.endswith(".pt2") and not _IMPORT_PATH.fullmatch(model):
+        return "model_owner.model", f'must be a .pt2 file or look like package.module:Callable, not "{model}"'
     return None
 
 

@@ -18,6 +18,7 @@ from omninode.learning.model_spec import Model
 from omninode.learning.presets import DIGITS
 from omninode.learning.process import WorkerGone, WorkerProcess
 from omninode.learning.slots import slot
+from omninode.store.blobs import BlobError
 
 __all__ = ["Job", "Result", "Trainer", "TrainingFailed"]
 
@@ -61,10 +62,14 @@ class Trainer:
     async def run(self, jobs: Sequence[Job], deadline: float = math.inf) -> list[Result]:
         """Results of ``jobs`` in order, done in one process. Raises TrainingFailed; a failed job fails them all."""
         started = trio.current_time()
+        try:
+            placed = [job.placed(self._find, self._allowed) for job in jobs]
+        except BlobError as error:
+            raise TrainingFailed(f"the model's file is not here: {error}") from error
         with trio.move_on_at(deadline):
             async with self._lock, slot(self._slots_dir, self._slots):
                 waited = trio.current_time() - started
-                answer = await self._ask({"jobs": [job.placed(self._find, self._allowed) for job in jobs]})
+                answer = await self._ask({"jobs": placed})
             if "error" in answer:
                 raise TrainingFailed(answer["error"])
             spent = trio.current_time() - started - waited

@@ -241,3 +241,12 @@ def test_passphrase_error_is_about_keys(tmp_path: Path) -> None:
 def test_a_model_is_a_path_only_if_it_is_a_file(tmp_path: Path, said: str, means: str) -> None:
     loaded = config.load(write(tmp_path), environ={}, overrides=[f"model_owner.model={said}"])
     assert loaded.model_owner.model == (os.path.normpath(means.format(tmp_path)) if said.endswith(".pt2") else said)
+
+
+@pytest.mark.parametrize(
+    "said", ["model.pt", "pkg.models", "pkg:", ":Net", "pkg.models:a.b", "pkg models:Net", "../x:y"]
+)
+def test_models_that_are_neither_file_nor_import_path(tmp_path: Path, said: str) -> None:
+    path = write(tmp_path)
+    assert "package.module:Callable" in str(refusal(path, f"model_owner.model={said}"))
+    assert "package.module:Callable" in str(refusal(path, f'learning.allowed_models=["{said}"]'))
