@@ -140,9 +140,10 @@ class ModelOwner:
             session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
+        tuned = owner_tuning.note(published_rule(self._services.config.model_owner, overrides), document, params)
         return {
             "session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound,
-            "note": note, "published": says,
+            "note": "\n".join(filter(None, [note, tuned])), "published": says,
             **({"warning": insecure(self._services.keys.label)} if zk and self._services.keys.label else {}),
         }  # fmt: skip
 
@@ -189,10 +190,8 @@ class ModelOwner:
             await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
             return document, note, f"{document.part.sentence}, perturbed"
         published = await self._publish(public_part(chosen, overrides, self.model.model))
-        by_rule = published_rule(chosen, overrides)
-        document = await self._document(zk, published, by_rule)
-        tuned = owner_tuning.note(by_rule, document)
-        notes = [precision.difference(document, self.model.preset.frac_bits), published.note, tuned]
+        document = await self._document(zk, published, published_rule(chosen, overrides))
+        notes = [precision.difference(document, self.model.preset.frac_bits), published.note]
         return document, "\n".join(filter(None, notes)), published.part.sentence
 
     async def _publish(self, part: PublicPart) -> Publication:

@@ -28,7 +28,7 @@ from protocols.sessions import events as ev
 from protocols.sessions.params import Bitmap, Mode, Payout, Rule
 from protocols.sessions.view import SessionView
 from tests.simulation.recorded import chain_events
-from tests.simulation.session import Session
+from tests.simulation.session import Session, small_params
 
 GROUPED: dict[str, Any] = {"mode": Mode.GROUPED}
 TRUST: dict[str, Any] = {"mode": Mode.VERIFIED, "rule": Rule.TRUST, "payout": Payout.CONTRIBUTION}
@@ -245,12 +245,28 @@ async def test_the_owner_makes_what_others_expect(chain: Chain) -> None:
     assert following is not None
     document = by_rule(chain, 16)
     assert (following.follows, following.bound_at(16), following.server_lr) == (LAST, document.bound, UNIT_LR)
-    assert "from session 7" in owner_tuning.note(True, document)
-    assert "are your own" in owner_tuning.note(True, DOCUMENT) != owner_tuning.note(False, DOCUMENT) == ""
+    params = view_of(chain.events[LAST]).p
+    assert owner_tuning.note(True, document, params).endswith("by the published rule, from session 7")
+    assert owner_tuning.note(True, DOCUMENT, params).endswith("are your own")
+    assert owner_tuning.note(False, document, params) == ""
     chain.has_session(8, replace(DOCUMENT, public_layers=("fc3",), initial=bytes(32)))
     assert await owner_tuning.by_rule(chain.services, DOCUMENT.model, part) is None  # its updates were others
     chain.events = {k: events[:1] for k, events in chain.events.items()}
     assert await owner_tuning.by_rule(chain.services, DOCUMENT.model, part) is None  # none is settled
+
+
+@pytest.mark.parametrize(
+    ("changes", "silent"),
+    [
+        ({}, False), ({"groups": 1}, True), (TRUST, False), ({**TRUST, "payout": Payout.EQUAL}, True),
+        ({**TRUST, "zk": True}, False), ({"mode": Mode.VERIFIED, "zk": True}, True),
+        ({"mode": Mode.VERIFIED, "zk": True, "rule": Rule.MULTI_KRUM}, False),
+    ],
+)  # fmt: skip
+def test_the_owner_is_told_where_nothing_will_be_public(changes: dict[str, Any], silent: bool) -> None:
+    params = small_params(**changes)
+    assert owner_tuning.silent(params) == silent
+    assert ("--payout contribution" in owner_tuning.note(True, DOCUMENT, params)) == silent
 
 
 async def test_own_choice_needs_no_chain(chain: Chain) -> None:
