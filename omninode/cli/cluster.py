@@ -21,12 +21,14 @@ def up(
     provers: Annotated[int, typer.Option(help="Provers.", min=5, max=32)] = 5,
     block_time: Annotated[int, typer.Option(help="Seconds between blocks.", min=1, max=60)] = 1,
     seed: Annotated[int, typer.Option(help="Splits the data and starts the model.", min=0)] = 0,
+    onchain: Annotated[bool, typer.Option("--onchain", help="With the factory of the on-chain baseline.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Start a chain, the contracts, one model owner, data owners and provers; returns when all of them answer."""
     from omninode.cluster import up as bring_up
 
-    _show(bring_up(root, owners=owners, provers=provers, block_time=block_time, seed=seed), as_json)
+    answer = bring_up(root, owners=owners, provers=provers, block_time=block_time, seed=seed, onchain=onchain)
+    _show(answer, as_json)
 
 
 @app.command()

@@ -18,10 +18,10 @@ STATE = "cluster.json"
 READY_S = 120.0
 
 
-def up(root: Path, *, owners: int, provers: int, block_time: int, seed: int) -> dict[str, Any]:
+def up(root: Path, *, owners: int, provers: int, block_time: int, seed: int, onchain: bool = False) -> dict[str, Any]:
     """Start a chain, the contracts, one model owner, ``owners`` data owners and ``provers`` provers.
 
-    Returns when all nodes answer. Raises AlreadyRunningError if a cluster of this folder runs, OmninodeError if a node
+    onchain: with the factory of the on-chain baseline, which all nodes then follow. Returns when all nodes answer. Raises AlreadyRunningError if a cluster of this folder runs, OmninodeError if a node
     ends.
     """
     from omninode.cluster.deploy import lay_out
@@ -31,7 +31,7 @@ def up(root: Path, *, owners: int, provers: int, block_time: int, seed: int) -> 
         raise AlreadyRunningError(f"a cluster runs in {root}", f"omninode cluster down --dir {root}")
     if (root / "nodes").exists():
         raise RefusedError(f"{root} holds an earlier cluster", "remove the folder, or choose another with --dir")
-    cluster, state = lay_out(root, owners=owners, provers=provers, block_time=block_time, seed=seed)
+    cluster, state = lay_out(root, owners=owners, provers=provers, block_time=block_time, seed=seed, onchain=onchain)
     (root / STATE).write_text(json.dumps(state, indent=1))
     for node in cluster.nodes:
         node.start()
@@ -44,7 +44,7 @@ def status(root: Path) -> dict[str, Any]:
     state = _state(root)
     nodes = [{"name": node.name, "pid": node.pid, "folder": str(node.directory)} for node in _nodes(root, state)]
     chain_pid = state["chain_pid"] if _alive(state["chain_pid"]) else None
-    said: dict[str, Any] = {key: state[key] for key in ("rpc", "market", "string") if key in state}
+    said: dict[str, Any] = {key: state[key] for key in ("rpc", "market", "onchain", "string") if key in state}
     return {**said, "chain_pid": chain_pid, "nodes": nodes}
 
 

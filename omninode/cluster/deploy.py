@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ async def deploy(
 
 
 def lay_out(
-    root: Path, *, owners: int, provers: int, block_time: int, seed: int
+    root: Path, *, owners: int, provers: int, block_time: int, seed: int, onchain: bool = False
 ) -> tuple[LocalCluster, dict[str, Any]]:
     """Everything for `cluster up`: a chain that outlives this process, and nodes that are ready to be started."""
     from omninode.learning.presets import DIGITS
@@ -92,13 +93,14 @@ def lay_out(
     addresses = cluster.create_wallets()
     chain = devchain.start_anvil(block_time=block_time, die_with_parent=False, log_file=root / "anvil.log")
     try:
-        deployment = trio.run(deploy, chain, cluster, addresses)
+        deployment = trio.run(partial(deploy, chain, cluster, addresses, onchain=onchain))
     except BaseException:
         chain.stop()
         raise
     state = {
         "rpc": chain.url,
         "market": checksum_address(deployment.market),
+        **({"onchain": checksum_address(deployment.onchain)} if deployment.onchain else {}),
         "chain_pid": chain.pid,
         "string": f"{cluster.string}, {WARNING}",
         "nodes": [node.name for node in cluster.nodes],
