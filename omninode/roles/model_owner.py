@@ -124,7 +124,8 @@ class ModelOwner:
         """Escrow and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         async with self._creating:
             zk = proved(self._services.config.model_owner, overrides)
-            document, note, says = await self._offered(zk, overrides)
+            by_rule = published_rule(self._services.config.model_owner, overrides)
+            document, note, says = await self._offered(zk, by_rule, overrides)
             params = self._params(overrides, document, zk)
             if zk:
                 params = await certify(self._services, params)
@@ -140,7 +141,7 @@ class ModelOwner:
             session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
-        tuned = owner_tuning.note(published_rule(self._services.config.model_owner, overrides), document, params)
+        tuned = owner_tuning.note(by_rule, document, params)
         return {
             "session": session, "escrow": escrow, "guarantee": holds, "why": why, "bound": params.bound,
             "note": "\n".join(filter(None, [note, tuned])), "published": says,
@@ -181,7 +182,7 @@ class ModelOwner:
         published = await self._publish(public_part(chosen, overrides, self.model.model))
         return await self._document(False, published, False), published
 
-    async def _offered(self, zk: bool, overrides: dict[str, Any]) -> tuple[SessionDocument, str, str]:
+    async def _offered(self, zk: bool, by_rule: bool, overrides: dict[str, Any]) -> tuple[SessionDocument, str, str]:
         """The session document, notes for the owner ("" for none), and a sentence on what is published."""
         chosen = self._services.config.model_owner
         if perturbed(chosen, overrides):
@@ -190,7 +191,7 @@ class ModelOwner:
             await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
             return document, note, f"{document.part.sentence}, perturbed"
         published = await self._publish(public_part(chosen, overrides, self.model.model))
-        document = await self._document(zk, published, published_rule(chosen, overrides))
+        document = await self._document(zk, published, by_rule)
         notes = [precision.difference(document, self.model.preset.frac_bits), published.note]
         return document, "\n".join(filter(None, notes)), published.part.sentence
 
