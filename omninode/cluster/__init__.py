@@ -21,8 +21,8 @@ READY_S = 120.0
 def up(root: Path, *, owners: int, provers: int, block_time: int, seed: int, onchain: bool = False) -> dict[str, Any]:
     """Start a chain, the contracts, one model owner, ``owners`` data owners and ``provers`` provers.
 
-    onchain: with the factory of the on-chain baseline, which all nodes then follow. Returns when all nodes answer. Raises AlreadyRunningError if a cluster of this folder runs, OmninodeError if a node
-    ends.
+    onchain: with the factory of the on-chain baseline, which all nodes then follow. Returns when all nodes answer.
+    Raises AlreadyRunningError if a cluster of this folder runs, OmninodeError if a node ends.
     """
     from omninode.cluster.deploy import lay_out
 
