@@ -312,6 +312,39 @@ def test_every_allowed_operator_is_one_of_torch() -> None:
     assert set(foreign_ops.IN_PLACE.values()) | foreign_ops.VIEWS | foreign_ops.RUNNING_STATISTICS <= foreign_ops.ATEN
 
 
+def test_kernels_refuse_arguments_that_reach_outside() -> None:
+    """No allowed operator trusts the numbers of a graph with memory: each of these raises, none of them crashes."""
+    x, one, aten = torch.randn(2, 4, 3, 3), torch.ones(4, 4, 1, 1), torch.ops.aten
+    for name, *arguments in (
+        ("native_group_norm.default", x, None, None, 1000, 4, 9, 2, 1e-5),
+        ("native_group_norm.default", x, None, None, 2, 4, 9, 0, 1e-5),
+        ("native_group_norm.default", x, torch.ones(400), None, 2, 4, 9, 2, 1e-5),
+        ("native_layer_norm.default", x, [3], torch.ones(300), None, 1e-5),
+        ("group_norm.default", x, 0), ("rms_norm.default", x, [3], torch.ones(300)),
+        ("batch_norm.default", x, torch.ones(1), None, None, None, True, 0.1, 1e-5, False),
+        ("instance_norm.default", x, torch.ones(1), None, None, None, True, 0.1, 1e-5, False),
+        ("_unsafe_view.default", x, [1000]), ("pixel_shuffle.default", x, -2), ("pixel_unshuffle.default", x, 0),
+        ("avg_pool2d.default", x, [2, 2], [0, 0]), ("avg_pool2d.default", x, [2, 2], [1, 1], [0, 0], False, True, 0),
+        ("max_pool2d.default", x, [2, 2], [1, 1], [0, 0], [-5, 0]), ("max_pool2d.default", x, [2, 2], [1, 1], [-1, -1]),
+        ("avg_pool3d.default", x, [2, 2, 2], [0, 0, 0]), ("adaptive_avg_pool2d.default", x, [-3, 2]),
+        ("conv2d.default", x, one, None, [0, 0]), ("conv2d.default", x, one, None, [1, 1], [-1, -1]),
+        ("conv2d.default", x, one, None, [1, 1], [0, 0], [1, 1], 0),
+        ("conv_transpose2d.input", x, one, None, [1, 1], [0, 0], [5, 5]),
+        ("embedding.default", torch.ones(3, 2), torch.tensor([7])),
+        ("embedding.default", torch.ones(3, 2), torch.tensor([-1])),
+        ("gather.default", x, 0, torch.full((2, 4, 3, 3), 9)), ("index_select.default", x, 0, torch.tensor([-9])),
+        ("reflection_pad2d.default", x, [5, 5, 5, 5]), ("replication_pad2d.default", x, [-9, 0, 0, 0]),
+        ("constant_pad_nd.default", x, [-9, 0]), ("upsample_nearest2d.vec", x, None, [1e-9, float("inf")]),
+        ("upsample_bilinear2d.vec", x, None, False, [float("nan"), 1e30]), ("repeat_interleave.self_int", x, -4),
+        ("split.Tensor", x, 0), ("chunk.default", x, 0), ("prelu.default", x, torch.ones(3)),
+        ("scaled_dot_product_attention.default", x, torch.randn(2, 4, 7, 3), torch.randn(2, 4, 7, 3), torch.ones(2, 2)),
+    ):  # fmt: skip
+        packet, _, overload = name.partition(".")
+        assert name in foreign_ops.ATEN
+        with pytest.raises((RuntimeError, IndexError)):
+            getattr(getattr(aten, packet), overload)(*arguments)
+
+
 # -- against the document ---------------------------------------------------------------------------------------------
 
 
