@@ -125,7 +125,7 @@ class ModelOwner:
         async with self._creating:
             zk = proved(self._services.config.model_owner, overrides)
             by_rule = published_rule(self._services.config.model_owner, overrides)
-            document, note, says = await self._offered(zk, by_rule, overrides)
+            document, note, says = await self._offered(zk, overrides)
             params = self._params(overrides, document, zk)
             if zk:
                 params = await certify(self._services, params)
@@ -182,7 +182,7 @@ class ModelOwner:
         published = await self._publish(public_part(chosen, overrides, self.model.model))
         return await self._document(False, published, False), published
 
-    async def _offered(self, zk: bool, by_rule: bool, overrides: dict[str, Any]) -> tuple[SessionDocument, str, str]:
+    async def _offered(self, zk: bool, overrides: dict[str, Any]) -> tuple[SessionDocument, str, str]:
         """The session document, notes for the owner ("" for none), and a sentence on what is published."""
         chosen = self._services.config.model_owner
         if perturbed(chosen, overrides):
@@ -191,7 +191,7 @@ class ModelOwner:
             await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
             return document, note, f"{document.part.sentence}, perturbed"
         published = await self._publish(public_part(chosen, overrides, self.model.model))
-        document = await self._document(zk, published, by_rule)
+        document = await self._document(zk, published, published_rule(chosen, overrides))
         notes = [precision.difference(document, self.model.preset.frac_bits), published.note]
         return document, "\n".join(filter(None, notes)), published.part.sentence
 
