@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -81,6 +82,7 @@ def recover(spec: ModelSpec, weights: NDArray[np.float32], split: Split, seed: i
     )  # fmt: skip
 
 
+@cache
 def models(seed: int) -> tuple[Split, dict[str, NDArray[np.float32]]]:
     """The split, and the model before the first session and as good as sessions can make it."""
     spec = biasless(DIGITS).model

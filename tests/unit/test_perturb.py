@@ -84,6 +84,14 @@ def test_identity_in_float64(spec: ModelSpec, rounded: bool) -> None:
         assert relative(perturb.denoise(spec, secrets, np.asarray(total)), np.asarray(wanted)) < 1e-6
 
 
+def test_average_pooling_keeps_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model of ours has it, but whatever commutes with positive factors will do."""
+    monkeypatch.setattr(models.functional, "max_pool2d", torch.nn.functional.avg_pool2d)
+    secrets, weights, samples = perturb.draw(CNN, SEED, b""), models.initial(CNN, 4), some_samples(CNN, 20)
+    vectors = three_vectors(CNN, perturb.perturb(CNN, secrets, weights), secrets.noise, samples)
+    assert relative(perturb.denoise(CNN, secrets, vectors), gradient(CNN, weights, samples)) < 1e-6
+
+
 def test_rounding_the_published_weights_moves_the_model_by_less_than_training_does() -> None:
     secrets, weights = perturb.draw(CNN, SEED, b""), models.initial(CNN, 0)
     back = perturb.restore(CNN, secrets, perturb.perturb(CNN, secrets, weights).astype(np.float32))
