@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,15 +17,32 @@ class Line:
     slope: float
     worst: float
 
+
+@dataclass(frozen=True)
+class Polyline:
+    """Straight from each measured point to the next, and on beyond the last two on either side. x ascending."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.x) < 2 or list(self.x) != sorted(set(self.x)) or len(self.x) != len(self.y):
+            raise ValueError("a polyline needs two points, in ascending order")
+
     def at(self, x: float) -> float:
-        """The fitted value."""
-        return self.base + self.slope * x
+        """The value there."""
+        k = min(max(bisect_right(self.x, x) - 1, 0), len(self.x) - 2)
+        return self.y[k] + (x - self.x[k]) * self._slope(k)
 
     def reaches(self, y: float) -> float | None:
-        """Where a rising line is at ``y``; None where it never is, at no x above 0."""
-        if self.slope <= 0 or y <= self.base:
-            return None
-        return (y - self.base) / self.slope
+        """Where a rising polyline is at ``y``; None where that is at no x above 0, or it does not rise there."""
+        k = min(max(bisect_right(self.y, y) - 1, 0), len(self.y) - 2)
+        slope = self._slope(k)
+        x = self.x[k] + (y - self.y[k]) / slope if slope > 0 else 0.0
+        return x if x > 0 else None
+
+    def _slope(self, k: int) -> float:
+        return (self.y[k + 1] - self.y[k]) / (self.x[k + 1] - self.x[k])
 
 
 def line(x: Sequence[float], y: Sequence[float]) -> Line:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from omninode.reproduce.cells import NOT_RUN, Results
-from omninode.reproduce.gas_fit import Line, exponent, line
+from omninode.reproduce.gas_fit import Polyline, exponent, line
 from omninode.reproduce.gas_shapes import Shape, by_group_size, by_rounds
 from omninode.reproduce.gas_steps import IN_THE_PAPER, Step, Way
 from omninode.reproduce.gas_tables import NAMES, Pick, of_step, session
@@ -81,12 +81,12 @@ def krum(results: Results) -> str:
     return (
         f"The baseline's Outlier step is {base / 1e6:.2f} + {slope / 1e6:.2f} R + {square / 1e6:.3f} R^2 million gas "
         f"(a parabola through the points): at R = {last:g} the squared part, comparing pairs, is {share:.0%} of it, "
-        f"the linear one, reading R sums from storage, {slope * last / of.y[-1]:.0%}. It is not R^2 yet, as in the "
-        "paper: comparing is cheap here, two words that were read once give four differences."
+        f"the linear one, reading R sums from storage, {slope * last / of.y[-1]:.0%}. The step goes as R^2 only where "
+        "that part is most of it; comparing is cheap here, two words that were read once give four differences."
     )
 
 
-def by_size(results: Results, shapes: Sequence[Shape]) -> Line | None:
-    """The baseline's gas by d, where it was measured; None with too few points."""
+def by_size(results: Results, shapes: Sequence[Shape]) -> Polyline | None:
+    """The baseline's gas by d, through where it was measured; None with too few points."""
     of = points(results, shapes, [shape.dimension for shape in shapes], Way.ONCHAIN, session("gas"))
-    return line(of.x, of.y) if len(of.x) > 1 else None
+    return Polyline(tuple(of.x), tuple(of.y)) if len(of.x) > 1 else None

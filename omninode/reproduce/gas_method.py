@@ -60,7 +60,8 @@ not in it.
 
 The time of a block is the chain's processor time for the request that mines it, less that of an empty block, each the \
 least of several on the same state; within a block it is split by gas. What is left of noise is some tenths of a \
-millisecond per block, of either sign.
+millisecond per block, of either sign. Times are sums over all transactions of a session. The paper's for Register, \
+PubKeyInteract and Aggregate do not grow with R as their gas does: they are probably of one round.
 
 Which function counts for which step (`poke`, by which anybody ends a phase that is over, for the step that it ends):
 

@@ -86,7 +86,7 @@ def _scale(axes: Any) -> None:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v / 1e6:g} M" if v >= 1e4 else f"{v:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v / 1e6:,g} M" if v >= 1e4 else f"{v:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 

@@ -91,15 +91,11 @@ def _steps_plot(
             "time of the paper's steps", xlabel, "milliseconds",
             [
                 Curve(tables.PAPER, [float(value) for value in x], printed, None),
-                *(Curve(NAMES[way], at.x, [max(y, LEAST_MS) for y in at.y], index) for index, way, at in times),
+                *(Curve(NAMES[way], at.x, [max(y, tables.LEAST_MS) for y in at.y], index) for index, way, at in times),
             ],
         ),
     ]  # fmt: skip
     panels(path, f"Cost of a session by {xlabel}", drawn)
-
-
-LEAST_MS = 0.1
-"""What a logarithmic axis shows at least: below it is noise."""
 
 
 def _growth(results: Results) -> str:
@@ -120,7 +116,8 @@ def _by_dimension(results: Results, plots: Path) -> str:
 model; ours puts only digests and decisions there. Million gas of a whole session:
 
 {ratios(results, shapes, SESSION)}
-Million gas that a data owner pays itself, the mean:
+Per data owner, that is divided by {shapes[0].data_owners}, the ratios are the same. Million gas that a data owner \
+pays itself, the mean:
 
 {ratios(results, shapes, ITSELF)}
 {told}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import mean
 
 from omninode.chain.devchain import GAS_LIMIT
@@ -23,13 +25,13 @@ SESSION, ITSELF = "session", "data_owner"
 def cost(results: Results, shape: Shape, way: Way, what: str) -> tuple[float, bool] | None:
     """Gas of the session, or what a data owner pays itself; and whether it was measured. None: neither nor.
 
-    The baseline's is computed where it does not fit on the chain: a line through its measured sizes for the session,
-    for a data owner its share of it by the refusal's own formula.
+    The baseline's is computed where it does not fit on the chain: for the session straight on from the two largest
+    sizes that were measured, for a data owner its share of that by the refusal's own formula.
     """
     result = shape.result(results, way)
     if result is not None:
         return float(result["gas"][what]), True
-    fitted = by_size(results, [shape_of(shape, d) for d in measured_sizes(results, shape)])
+    fitted = by_size(results, [replace(shape, dimension=d) for d in measured_sizes(results, shape)])
     if way != Way.ONCHAIN or shape.dimension <= MOST_PARAMETERS or fitted is None:
         return None
     formula = session_gas(shape.dimension, shape.rounds, shape.group_size)
@@ -37,16 +39,11 @@ def cost(results: Results, shape: Shape, way: Way, what: str) -> tuple[float, bo
     return fitted.at(shape.dimension) * share, False
 
 
-def shape_of(shape: Shape, dimension: int) -> Shape:
-    """The same session with another dimension."""
-    return Shape(shape.rounds, shape.group_size, dimension)
-
-
 def measured_sizes(results: Results, shape: Shape) -> list[int]:
     """Dimensions in which the baseline was run with these R and N."""
     prefix = f"gas-r{shape.rounds}-n{shape.group_size}-d"
     sizes = sorted(int(name.removeprefix(prefix)) for name in results if name.startswith(prefix))
-    return [d for d in sizes if shape_of(shape, d).result(results, Way.ONCHAIN) is not None]
+    return [d for d in sizes if replace(shape, dimension=d).result(results, Way.ONCHAIN) is not None]
 
 
 def ratios(results: Results, shapes: Sequence[Shape], what: str) -> str:
@@ -73,7 +70,7 @@ def _ratio(base: tuple[float, bool] | None, ours: tuple[float, bool] | None) -> 
     if base is None or ours is None:
         return NOT_RUN
     ratio = base[0] / ours[0]
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2g}" if ratio < 1 else f"{ratio:.1f}"
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
 
 
 def crossing(results: Results, shapes: Sequence[Shape]) -> Iterator[str]:
@@ -95,14 +92,13 @@ def crossing(results: Results, shapes: Sequence[Shape]) -> Iterator[str]:
 def refused(shape: Shape, results: Results) -> str:
     """Why the baseline cannot carry the model, and how well what is computed agrees with what was measured."""
     why = misfit(shape.dimension, shape.rounds, shape.group_size, UPLOAD_BLOCKS, GAS_LIMIT)
-    known = by_size(results, [shape_of(shape, d) for d in measured_sizes(results, shape)])
+    known = by_size(results, [replace(shape, dimension=d) for d in measured_sizes(results, shape)])
     if not why or known is None:
         return ""
     gas = known.at(shape.dimension)
-    blocks = -(-gas // GAS_LIMIT)
+    blocks = math.ceil(gas / GAS_LIMIT)
     return (
-        f"At {shape.dimension:,} parameters the baseline refuses: *{why}.* Computed here, by the straight line through "
-        f"the sizes that were run (which it meets within {known.worst:.1%}): {million(gas)} million gas, that is "
-        f"{blocks:,.0f} full blocks of {GAS_LIMIT:,} gas with nothing else in them: {blocks * BLOCK_S / 60:,.0f} "
-        "minutes of the whole main chain."
+        f"At {shape.dimension:,} parameters the baseline refuses: *{why}.* Computed here, straight on from the two "
+        f"largest sizes that were run: {million(gas)} million gas. That is {blocks:,} full blocks of {GAS_LIMIT:,} gas "
+        f"with nothing else in them: {blocks * BLOCK_S / 60:,.0f} minutes of the whole main chain."
     )

@@ -14,6 +14,8 @@ from omninode.reproduce.markdown import table
 
 NAMES = {Way.ONCHAIN: "on chain", Way.GROUPED: "grouped", Way.VERIFIED: "verified"}
 PAPER = "the paper"
+LEAST_MS = 0.1
+"""Less is noise."""
 Pick = Callable[[dict[str, Any]], float]
 
 
@@ -23,8 +25,8 @@ def million(gas: float) -> str:
 
 
 def milliseconds(spent: float) -> str:
-    """Two digits behind the point."""
-    return f"{spent:,.2f}"
+    """Two digits behind the point; what is lost in noise, or below it, is only said to be little."""
+    return "0" if spent == 0 else f"{spent:,.2f}" if spent >= LEAST_MS else f"< {LEAST_MS:g}"
 
 
 def of_step(kind: str, step: Step) -> Pick:

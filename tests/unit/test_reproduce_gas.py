@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from omninode.chain.transaction import Receipt
 from omninode.reproduce import gas_paper as paper
 from omninode.reproduce.cells import Options
 from omninode.reproduce.gas_cells import LARGEST_ONCHAIN, cells, shapes
-from omninode.reproduce.gas_fit import exponent, line
+from omninode.reproduce.gas_fit import Polyline, exponent, line
 from omninode.reproduce.gas_result import gas_of, time_of
 from omninode.reproduce.gas_shapes import USUAL, Shape, by_dimension, by_group_size, by_rounds
 from omninode.reproduce.gas_steps import STATES, Step, Way, step_of
@@ -108,17 +110,37 @@ def test_a_line_is_found(base: float, slope: float) -> None:
     x = [2.0, 4.0, 6.0, 8.0]
     found = line(x, [base + slope * at for at in x])
     assert found.worst < 1e-6
-    assert found.at(100) == pytest.approx(base + 100 * slope, rel=1e-4)
-    assert found.reaches(base + 5 * slope) == pytest.approx(5, rel=1e-2, abs=1e-2)
+    assert found.base + 100 * found.slope == pytest.approx(base + 100 * slope, rel=1e-4)
 
 
-def test_a_line_that_never_gets_there() -> None:
-    flat = line([1, 2, 3], [5, 5, 5])
-    assert flat.reaches(6) is None or flat.reaches(6) > 1e6
-    assert line([1, 2], [10, 20]).reaches(-1) is None
-    for fit in (line, exponent):
-        with pytest.raises(ValueError, match="two points"):
-            fit([1], [1])
+@given(
+    steps=st.lists(st.tuples(st.floats(0.1, 100), st.floats(0.1, 1e6)), min_size=2, max_size=6), x=st.floats(0.01, 900)
+)
+@settings(max_examples=50)
+def test_a_polyline_goes_through_its_points_and_back(steps: list[tuple[float, float]], x: float) -> None:
+    xs, ys = (tuple(accumulate(column)) for column in zip(*steps, strict=True))
+    through = Polyline(xs, ys)
+    assert [through.at(each) for each in xs] == pytest.approx(list(ys))
+    assert through.reaches(through.at(x)) == pytest.approx(x, rel=1e-5, abs=1e-4)
+
+
+def test_beyond_its_ends_a_polyline_goes_straight_on() -> None:
+    through = Polyline((10, 20, 40), (100, 110, 150))
+    assert (through.at(0), through.at(30), through.at(50)) == (90, 130, 170)
+    assert (through.reaches(95), through.reaches(170)) == (5, 50)
+    assert through.reaches(80) is None and Polyline((1, 2), (5, 5)).reaches(6) is None
+
+
+@pytest.mark.parametrize("points", [((1,), (1,)), ((2, 1), (1, 2)), ((1, 1), (1, 2)), ((1, 2, 3), (1, 2))])
+def test_no_polyline_without_two_points_in_order(points: tuple[tuple[float, ...], tuple[float, ...]]) -> None:
+    with pytest.raises(ValueError, match="two points"):
+        Polyline(*points)
+
+
+@pytest.mark.parametrize("fit", [line, exponent])
+def test_no_fit_through_one_point(fit: Callable[[list[float], list[float]], object]) -> None:
+    with pytest.raises(ValueError, match="two points"):
+        fit([1], [1])
 
 
 @given(power=st.floats(-1, 3))
