@@ -1,0 +1,298 @@
+"""The node's sessions of the on-chain baseline: what is followed, joined, refused and shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+import trio
+
+from omninode.chain.cursor import Batch
+from omninode.config_schema import SECTIONS
+from omninode.errors import RefusedError, UsageError
+from omninode.learning.document import SessionDocument
+from omninode.learning.presets import DIGITS
+from omninode.roles.onchain_data_owner import OnchainDataOwner
+from omninode.roles.onchain_driver import OnchainDriver, stored
+from omninode.roles.onchain_owner import OnchainOwner
+from omninode.roles.onchain_sessions import RESUME_KEY, OnchainSessions
+from omninode.store.db import Store
+from protocols.onchain import events as ev
+from protocols.onchain.data_owner import OnchainDataOwner as Machine
+from protocols.onchain.params import State, Training
+from protocols.onchain.view import OnchainView
+from tests.unit.onchain_kit import CONTEXT, OWNER, Play, seed_of, terms
+from tests.unit.test_onchain_driver import Events, FakeOnchain
+
+
+@pytest.fixture(scope="module")
+def played() -> Play:
+    play = Play(rounds=1)
+    play.run()
+    return play
+
+
+class FakeCursor:
+    def __init__(self, batches: list[Batch[Any]]) -> None:
+        self._batches, self.left = batches, []
+
+    def leave(self, head: bytes) -> None:
+        self.left.append(head)
+
+    async def __aiter__(self) -> AsyncIterator[Batch[Any]]:
+        for batch in self._batches:
+            yield batch
+            await trio.sleep(0.01)
+        await trio.sleep_forever()
+
+
+class Chain(FakeOnchain):
+    """``FakeOnchain`` that also has events to follow."""
+
+    start_block, chain_id, heads = 0, 31337, {1: b"\x11" * 20}
+
+    def __init__(self, batches: list[Batch[Any]]) -> None:
+        super().__init__()
+        self.asked, self._batches = -1, batches
+
+    def cursor(self, start: int, *, confirmations: int) -> FakeCursor:
+        self.asked = start
+        return FakeCursor(self._batches)
+
+
+class Joiner:
+    """Takes part in everything, with the machine of the first wallet."""
+
+    def __init__(self, play: Play, services: Any, chain: Chain) -> None:
+        self._play, self._services, self._chain, self.joined = play, services, chain, 0
+
+    def wants(self, view: OnchainView) -> bool:
+        return view.training is not None
+
+    async def join(self, view: OnchainView) -> OnchainDriver:
+        self.joined += 1
+        wallet = self._play.wallets[0]
+
+        async def make(seed: bytes) -> Machine:
+            return Machine(CONTEXT, wallet, seed_of("peer", wallet), seed)
+
+        async def train() -> Any:
+            return self._play.models[wallet]
+
+        return OnchainDriver("data_owner", 1, self._services, self._chain, make, on_train=train)  # type: ignore[arg-type]
+
+
+def services_of(store: Store, wallet: bytes = b"\x77" * 20, **sections: Any) -> Any:
+    chosen = {name: section() for name, section in SECTIONS.items()} | sections
+    return SimpleNamespace(
+        store=store, log=structlog.get_logger(), events=Events(), config=SimpleNamespace(**chosen),
+        new_seed=lambda: seed_of("seed"), wallet=SimpleNamespace(address=wallet),
+        net=SimpleNamespace(book=SimpleNamespace(pin=lambda key: None), peer_key=b"\x01" * 32),
+    )  # fmt: skip
+
+
+def batches(events: list[ev.OnchainEvent]) -> list[Batch[Any]]:
+    return [Batch(b, [e for e in events if e.block == b]) for b in range(1, events[-1].block + 2)]
+
+
+async def follow(sessions: OnchainSessions, seconds: float = 10) -> None:
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sessions.run)
+            while not (sessions.views and all(v.state == State.FINISHED for v in sessions.views.values())):
+                await trio.sleep(0.01)
+            while sessions.drivers:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_session_is_followed_driven_and_shown(tmp_path: Path, played: Play) -> None:
+    store = Store.open(tmp_path)
+    chain, services = Chain(batches(played.history)), services_of(store)
+    role = Joiner(played, services, chain)
+    sessions = OnchainSessions(services, chain, [role])  # type: ignore[arg-type]
+    await follow(sessions)
+    assert role.joined == 1
+    assert len(chain.uploads()) == 2
+    (line,) = sessions.list()
+    assert (line["session"], line["onchain"], line["phase"], line["registered"]) == (1, True, "FINISHED", 2)
+    shown = sessions.show(1)
+    assert shown is not None
+    assert shown["selected"] == [0]
+    assert [m["uploaded"] for m in shown["members"]] == ["2/2", "2/2"]
+    assert shown["ours"]["done"]
+    assert sessions.show(2) is None
+    assert int(store.meta_get(RESUME_KEY) or 0) >= 1
+
+    again = Chain(batches(played.history))  # a restart: what is done is not joined again
+    second = Joiner(played, services, again)
+    restarted = OnchainSessions(services, again, [second])  # type: ignore[arg-type]
+    await follow(restarted)
+    assert second.joined == 0
+    assert again.asked == int(store.meta_get(RESUME_KEY) or 0)
+
+
+async def test_a_reorganisation_takes_the_view_back(tmp_path: Path, played: Play) -> None:
+    started = next(e for e in played.history if isinstance(e, ev.Started))
+    upto = [e for e in played.history if e.block <= started.block + 1]
+    told = [*batches(upto), Batch(started.block, [], rolled_back_to=started.block)]
+    sessions = OnchainSessions(services_of(Store.open(tmp_path)), Chain(told), [])  # type: ignore[arg-type]
+    await follow(sessions, 0.5)
+    assert sessions.views[1].state == State.REGISTER
+    assert not sessions.views[1].members
+    gone = [*batches(upto), Batch(0, [], rolled_back_to=0)]
+    sessions = OnchainSessions(services_of(Store.open(tmp_path / "b")), Chain(gone), [])  # type: ignore[arg-type]
+    await follow(sessions, 0.5)
+    assert sessions.views == {}
+
+
+async def test_events_of_unknown_sessions_are_passed_over(tmp_path: Path, played: Play) -> None:
+    sessions = OnchainSessions(
+        services_of(Store.open(tmp_path)), Chain(batches(played.history[1:])), []  # type: ignore[arg-type]
+    )  # fmt: skip
+    await follow(sessions, 0.3)
+    assert sessions.views == {}
+    with pytest.raises(RefusedError, match="no model owner"):
+        await sessions.create({})
+
+
+# ------------------------------------------------------------------------------------------------------- data owner
+
+
+def registering(training: Training, reward: int = 10**18) -> OnchainView:
+    view = OnchainView(1)
+    view.apply(ev.Created(1, 1, b"\x11" * 20, replace(terms(), reward=reward)))
+    view.apply(ev.Started(1, 2, training, 20))
+    return view
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ({"allowed_owners": ("0x" + "12" * 20,)}, "not in data_owner.allowed_owners"),
+        ({"min_group": 5}, "rounds of 4, fewer than data_owner.min_group = 5"),
+        ({"min_reward": 10**18}, "wei for each place"),
+        ({"max_sessions": 0}, "max_sessions = 0"),
+    ],
+)
+async def test_the_policy_refuses_with_a_reason(tmp_path: Path, policy: dict[str, Any], said: str) -> None:
+    services = services_of(Store.open(tmp_path), data_owner=SECTIONS["data_owner"](**policy))
+    role = OnchainDataOwner(services, Chain([]), SimpleNamespace(name="data_owner"))  # type: ignore[arg-type]
+    view = registering(Training(10, 2, 10, 2, 4))
+    assert role.wants(view)
+    assert await role.join(view) is None
+    assert said in role.refusals[1]
+    assert not role.wants(view)
+
+
+def test_which_sessions_a_data_owner_looks_at(tmp_path: Path) -> None:
+    own = b"\x77" * 20
+    role = OnchainDataOwner(services_of(Store.open(tmp_path), own), Chain([]), SimpleNamespace())  # type: ignore[arg-type]
+    view = registering(Training(10, 2, 10, 2, 4))
+    assert role.wants(view)
+    view.whitelist = {b"\x78" * 20}
+    assert not role.wants(view)
+    view.whitelist.add(own)
+    assert role.wants(view)
+    view.state = State.MODEL_AGGREGATE
+    assert not role.wants(view)
+    view.apply(ev.Registered(1, 3, own, 0, b"\x01" * 32))
+    assert role.wants(view)  # a promise, also after a restart
+    assert not OnchainDataOwner(services_of(Store.open(tmp_path / "o"), OWNER), Chain([]), SimpleNamespace()).wants(  # type: ignore[arg-type]
+        registering(Training(10, 2, 10, 2, 4))
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ model owner
+
+
+class Offering:
+    """Of ``ModelOwner`` what the baseline uses."""
+
+    def __init__(self) -> None:
+        self.document = SessionDocument(
+            model=DIGITS.model, weights=bytes(32), train=DIGITS.train, min_samples=50, frac_bits=16, bound=1
+        )
+
+    async def offer(self, overrides: dict[str, Any]) -> Any:
+        return self.document, SimpleNamespace(part=self.document.part, note="")
+
+
+class Ledger(Chain):
+    """Answers what ``create`` asks."""
+
+    def __init__(self, balance: int = 10**20) -> None:
+        super().__init__([])
+        self.made: list[Any] = []
+        self.client = SimpleNamespace(rpc=self._rpc, balance=lambda who: self._give(balance))
+
+    async def _give(self, value: int) -> int:
+        return value
+
+    async def _rpc(self, method: str, *args: object) -> dict[str, str]:
+        return {"gasLimit": hex(60_000_000)}
+
+    async def quote(self, chosen: Any, training: Training) -> int:
+        return chosen.reward + 10**18
+
+    async def create(self, chosen: Any, deposit: int, *, key: str) -> int:
+        self.made.append((chosen, deposit))
+        return 7
+
+
+def owner_of(tmp_path: Path, ledger: Ledger, **settings: Any) -> OnchainOwner:
+    services = services_of(Store.open(tmp_path), OWNER, model_owner=SECTIONS["model_owner"](**settings))
+    return OnchainOwner(services, ledger, Offering())  # type: ignore[arg-type]
+
+
+async def test_a_session_is_created_with_its_plan_written_down_first(tmp_path: Path) -> None:
+    ledger = Ledger()
+    owner = owner_of(tmp_path, ledger, upload_blocks=30)
+    created = await owner.create({"m_krum": 2})
+    ((chosen, deposit),) = ledger.made
+    assert (created["session"], created["onchain"]) == (7, True)
+    assert (chosen.m_krum, chosen.dimension, chosen.upload_blocks) == (2, 5_090, 30)
+    assert deposit == chosen.reward + 10**18
+    assert "gas in all" in created["note"]
+    view = OnchainView(7)
+    view.apply(ev.Created(7, 1, b"\x11" * 20, chosen))
+    assert owner.wants(view)
+    assert await owner.join(view) is not None
+    stranger = OnchainView(8)
+    stranger.apply(ev.Created(8, 1, b"\x11" * 20, replace(chosen, doc_digest=b"\x05" * 32)))
+    assert await owner.join(stranger) is None  # opened with this wallet, but not by this node
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"upload_blocks": 2}, "the uploads alone fill"),
+        ({"groups": 17}, "1 to 16 rounds"),
+        ({"m_krum": 5}, "cannot keep 5 of 4 rounds"),
+        ({"mu": 0.5}, "mu = 0.5"),
+    ],
+)
+async def test_what_does_not_fit_is_refused(tmp_path: Path, overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(RefusedError, match=said):
+        await owner_of(tmp_path, Ledger()).create(overrides)
+
+
+async def test_an_empty_wallet_and_an_unknown_option_are_refused(tmp_path: Path) -> None:
+    ledger = Ledger(balance=10**17)
+    owner = owner_of(tmp_path, ledger)
+    with pytest.raises(RefusedError, match="the wallet holds"):
+        await owner.create({})
+    with pytest.raises(UsageError, match="unknown option"):
+        await owner.create({"wings": 2})
+    assert ledger.made == []
+
+
+def test_numbers_in_the_database_do_not_meet_those_of_the_market() -> None:
+    assert stored(1) > 2**40
+    assert stored(1) != stored(2)
+    assert stored(2**40) < 2**63
