@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from omninode.reproduce import gas_paper as paper
 from omninode.reproduce import gas_report
 from omninode.reproduce.cells import Cell, Options, Results, Section
 from omninode.reproduce.gas_run import measure
@@ -18,9 +18,10 @@ LARGEST_ONCHAIN = 32_000
 
 
 def shapes(quick: bool) -> list[Shape]:
-    """Every session that is measured, once. Quick: two numbers of rounds, two sizes of the model."""
+    """Every session that is measured, once. Quick: two columns of Table 1, and the first once more with a small model."""
     if quick:
-        return [Shape(2, 2, paper.DIMENSION), Shape(4, 2, paper.DIMENSION), Shape(2, 2, DIMENSIONS[0])]
+        first, second, *_ = by_rounds()
+        return [first, second, replace(first, dimension=DIMENSIONS[1])]
     return list(dict.fromkeys([*by_rounds(), *by_group_size(), *by_dimension()]))
 
 

@@ -102,7 +102,7 @@ def test_without_results_every_place_says_so(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_pictures")
 def test_the_quick_run_has_its_own_sizes(tmp_path: Path) -> None:
     some = results(shapes(quick=True))
-    assert of_dimensions(some)[0].group_size == 2 and of_dimensions({})[0].group_size == USUAL.group_size
+    assert of_dimensions(some)[0].rounds == 2 and of_dimensions({})[0].rounds == USUAL.rounds
     made = by_order(sections(some, tmp_path))
     assert "| 250 |" in made[130] and "parameters on, and less below" in made[130]
 
