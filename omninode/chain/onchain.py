@@ -101,9 +101,7 @@ class Onchain:
     async def quote(self, terms: OnchainTerms, training: Training) -> int:
         """Wei that a session needs in all: reward, and what is paid back for gas at most."""
         return int(
-            await self.client.call(
-                self.contract, "quote", terms_to_struct(terms), training.rounds, training.group_size
-            )
+            await self.client.call(self.contract, "quote", terms_to_struct(terms), training.rounds, training.group_size)
         )
 
     async def view(self, session: int, fn: str, *args: object, block: int | str = "latest") -> Any:
