@@ -18,7 +18,7 @@ LARGEST_ONCHAIN = 32_000
 
 
 def shapes(quick: bool) -> list[Shape]:
-    """Every session that is measured, once. Quick: two columns of Table 1, and the first once more with a small model."""
+    """Every session that is measured, once. Quick: two columns of Table 1, the first with a small model too."""
     if quick:
         first, second, *_ = by_rounds()
         return [first, second, replace(first, dimension=DIMENSIONS[1])]
