@@ -134,9 +134,8 @@ class OnchainOwner:
         limit = quantity(block["gasLimit"])
         said = misfit(terms.dimension, training.rounds, training.group_size, terms.upload_blocks, limit)
         if said:
-            raise RefusedError(
-                said, "publish fewer layers, widen --upload-blocks, or aggregate off chain (--aggregation offchain)"
-            )
+            cure = "publish fewer layers, widen --upload-blocks, or aggregate off chain (--aggregation offchain)"
+            raise RefusedError(said, cure if "gas" in said else "change --groups and --group-size")
         if terms.m_krum > training.rounds or terms.mu_bps * 2 >= BPS:
             raise RefusedError(
                 f"m-Krum cannot keep {terms.m_krum} of {training.rounds} rounds with mu = {terms.mu_bps / BPS:g}",
