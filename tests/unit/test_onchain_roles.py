@@ -127,14 +127,15 @@ async def test_a_session_is_followed_driven_and_shown(tmp_path: Path, played: Pl
     assert [m["uploaded"] for m in shown["members"]] == ["2/2", "2/2"]
     assert shown["ours"]["done"]
     assert sessions.show(2) is None
-    assert int(store.meta_get(RESUME_KEY) or 0) >= 1
+    resume = int(store.meta_get(RESUME_KEY) or 0)
+    assert resume >= 1
 
     again = Chain(batches(played.history))  # a restart: what is done is not joined again
     second = Joiner(played, services, again)
     restarted = OnchainSessions(services, again, [second])  # type: ignore[arg-type]
     await follow(restarted)
     assert second.joined == 0
-    assert again.asked == int(store.meta_get(RESUME_KEY) or 0)
+    assert again.asked == resume
 
 
 async def test_a_reorganisation_takes_the_view_back(tmp_path: Path, played: Play) -> None:
