@@ -75,7 +75,7 @@ def test_the_rule_is_m_krum_where_it_can_be() -> None:
 
 def gas(*sent: Sent, used: int = 100, block_ms: float = 3.0) -> Gas:
     """All in block 0."""
-    made = Gas(milliseconds={0: block_ms})
+    made = Gas(milliseconds={0: block_ms + 1.0}, empty_ms={0: 1.0})
     for number, each in enumerate(sent):
         made.add(each, Receipt(b"", 1, used * (number + 1), 1, ok=number != 1), 0)
     return made
@@ -93,6 +93,13 @@ def test_what_a_session_cost() -> None:
     assert found["by_call"]["register"] == {"calls": 1, "gas": 200, "least": 200, "most": 200}
     spent = time_of(Way.GROUPED, made)
     assert spent["by_step"][Step.AGGREGATE] == pytest.approx(1.5) and spent["session"] == pytest.approx(3.0)
+
+
+def test_an_empty_block_is_the_median_of_those_around() -> None:
+    made = Gas(milliseconds=dict.fromkeys(range(7), 10.0), empty_ms={k: 1.0 + k for k in range(6)} | {6: 99.0})
+    for block in range(7):
+        made.add(Sent("claim", (), OWNER, 4, "0x1"), Receipt(b"", 1, 5, 1, ok=True), block)
+    assert made.times() == [8.0, 7.5, 7.0, 6.0, 5.0, 4.5, 4.0]
 
 
 def test_gas_that_belongs_nowhere_is_no_result() -> None:

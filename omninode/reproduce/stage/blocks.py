@@ -3,11 +3,12 @@
 The time of a block is the chain's own processor time for the request that mines it, less that of an empty block:
 executing, hashing and storing; neither signing, nor sending, nor waiting for others on the same machine. Noise only
 ever adds to it: so the block and an empty one are mined several times on the same state (``evm_snapshot``,
-``evm_revert``), and the least times count.
+``evm_revert``), and the least times count (of the empty ones around a block the median of them).
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from collections import defaultdict
@@ -73,7 +74,8 @@ class Mined:
 class Gas:
     """Gas used: by function, one entry per call; and by who paid it. calldata: bytes of what was sent, by function.
 
-    mined: every transaction.  milliseconds: by block with transactions, where blocks are timed.
+    mined: every transaction.  milliseconds, empty_ms: by block with transactions, where blocks are timed; of an empty
+    one in its place.
     """
 
     by_call: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -81,6 +83,7 @@ class Gas:
     calldata: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     mined: list[Mined] = field(default_factory=list)
     milliseconds: dict[int, float] = field(default_factory=dict)
+    empty_ms: dict[int, float] = field(default_factory=dict)
 
     def add(self, sent: Sent, receipt: Receipt, block: int) -> None:
         """A mined transaction."""
@@ -101,7 +104,14 @@ class Gas:
         together: dict[int, int] = defaultdict(int)
         for mined in self.mined:
             together[mined.block] += mined.gas
-        return [self.milliseconds[m.block] * m.gas / together[m.block] for m in self.mined]
+        net = {block: self.milliseconds[block] - self._empty(block) for block in together}
+        return [net[m.block] * m.gas / together[m.block] for m in self.mined]
+
+    def _empty(self, block: int) -> float:
+        """Of an empty block there: it grows with the chain's state, but not from one to the next; a median of five."""
+        order = sorted(self.empty_ms)
+        at = order.index(block)
+        return statistics.median(self.empty_ms[near] for near in order[max(0, at - 2) : at + 3])
 
 
 class Blocks:
@@ -137,7 +147,7 @@ class Blocks:
         if pool and self.timings:
             times = self.timings.times if len(pool) < MANY else min(self.timings.times, FEW_TIMES)
             full, empty = zip(*[await self._rehearse(pool, self.timings.now) for _ in range(times)], strict=True)
-            self.gas.milliseconds[self._mined] = min(full) - min(empty)
+            self.gas.milliseconds[self._mined], self.gas.empty_ms[self._mined] = min(full), min(empty)
         await self.client.rpc("anvil_mine", "0x1")
         waiting = []
         for each in pool:
