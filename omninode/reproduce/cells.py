@@ -44,9 +44,10 @@ class Options:
 class Cell:
     """One measurement. name: unique, the stem of its file.  group: what ``--only`` takes, such as "table5" or "gas".
 
-    arguments: JSON values; with the version they make the digest by which a stored result is known to be current.
-    cost: seconds it takes on one core, roughly, for the estimate of what is left.  version: to be raised when what
-    the cell computes changes.  alone: nothing else may run beside it (it measures time, or starts processes).
+    arguments: JSON values; with function and version they make the digest by which a stored result is known to be
+    current, and cells of the same digest are run once.
+    cost: seconds it takes on one core, roughly, for the estimate of what is left.  version: a digest of the
+    code that it runs (``versions``).  alone: nothing else may run beside it (it measures time, or starts processes).
     Raises ValueError for a name that is no file name.
     """
 
@@ -55,7 +56,7 @@ class Cell:
     run: Run
     arguments: Mapping[str, Any]
     cost: float
-    version: int = 1
+    version: str = ""
     alone: bool = False
 
     def __post_init__(self) -> None:
@@ -64,8 +65,9 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of name, arguments and version, in hex."""
-        known = json.dumps([self.name, dict(self.arguments), self.version], sort_keys=True, allow_nan=False)
+        """SHA-256 of function, arguments and version, in hex: cells that have the same compute the same."""
+        run = f"{self.run.__module__}.{self.run.__qualname__}"
+        known = json.dumps([run, dict(self.arguments), self.version], sort_keys=True, allow_nan=False)
         return hashlib.sha256(known.encode()).hexdigest()
 
 

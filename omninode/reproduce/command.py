@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omninode.errors import Exit, UsageError, disk_error
 from omninode.learning.data import DataError
-from omninode.reproduce import learning_cells, pool, report, sides
+from omninode.reproduce import learning_run, pool, report, sides
 from omninode.reproduce.cells import Cell, Options
 from omninode.reproduce.store import Store
 from omninode.store.lock import DataDirLock
@@ -48,7 +48,7 @@ def main(wanted: Wanted) -> int:
     try:
         options = Options(
             wanted.data.resolve(),
-            learning_cells.fingerprint(learning_cells.samples(wanted.data.resolve())),
+            learning_run.fingerprint(learning_run.samples(wanted.data.resolve())),
             wanted.quick,
             SEEDS[:1] if wanted.quick else SEEDS,
         )
@@ -92,15 +92,18 @@ def _matches(cell: Cell, word: str) -> bool:
 
 def _run(store: Store, cells: Sequence[Cell], data: Path, jobs: int, out: Path) -> list[str]:
     """Names of the cells that failed; results are in the store as soon as they are there."""
-    todo = [cell for cell in cells if store.read(cell) is None]
-    progress = Progress(todo, len(cells), jobs)
-    _say(f"{len(cells)} cells, {len(cells) - len(todo)} of them done before; {progress.left()} to go")
+    alike = store.missing(cells)
+    todo, twins = [same[0] for same in alike], {same[0].name: same for same in alike}
+    before = len(cells) - sum(map(len, alike))
+    progress = Progress(todo, len(todo), jobs)
+    _say(f"{len(cells)} cells, {before} of them done before; {len(todo)} to run, {progress.left()}")
     failed, clock = [], time.monotonic()
     running = pool.run(todo, data, jobs)
     try:
         for done in running:
             if done.result is not None:
-                store.write(done.cell, done.result, done.seconds)
+                for cell in twins[done.cell.name]:
+                    store.write(cell, done.result, done.seconds if cell is done.cell else 0.0)
             else:
                 failed.append(done.cell.name)
                 _complain(out / "failed", done)

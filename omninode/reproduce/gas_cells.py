@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from omninode.reproduce import gas_report
+from contracts import loader
+from omninode.reproduce import gas_report, gas_run, versions
 from omninode.reproduce.cells import Cell, Options, Results, Section
-from omninode.reproduce.gas_run import measure
 from omninode.reproduce.gas_shapes import DIMENSIONS, USUAL, Shape, by_dimension, by_group_size, by_rounds
 from omninode.reproduce.gas_steps import Way
 
@@ -25,7 +25,7 @@ def shapes(quick: bool) -> list[Shape]:
     return list(dict.fromkeys([*by_rounds(), *by_group_size(), *by_dimension()]))
 
 
-def cell(shape: Shape) -> Cell:
+def cell(shape: Shape, version: str) -> Cell:
     """All ways that can carry a model of this size, on one chain."""
     ways = [Way.GROUPED, Way.VERIFIED]  # before the baseline, whose megabytes of state make every block dearer to time
     ways += [Way.ONCHAIN] if shape.dimension <= LARGEST_ONCHAIN else []
@@ -34,12 +34,14 @@ def cell(shape: Shape) -> Cell:
         "ways": [str(way) for way in ways], "times": TIMES,
     }  # fmt: skip
     cost = 12 + shape.data_owners * (0.2 + min(shape.dimension, LARGEST_ONCHAIN) / 10_000)
-    return Cell(shape.name, GROUP, measure, arguments, cost, alone=True)
+    return Cell(shape.name, GROUP, gas_run.measure, arguments, cost, version, alone=True)
 
 
 def cells(options: Options) -> list[Cell]:
     """What is to be measured."""
-    return [cell(shape) for shape in shapes(options.quick)]
+    artifacts = sorted((loader.ROOT / "artifacts").glob("*.json"))
+    version = versions.of_modules(gas_run.__name__, ("omninode.reproduce", "protocols"), artifacts)
+    return [cell(shape, version) for shape in shapes(options.quick)]
 
 
 def sections(results: Results, plots: Path) -> list[Section]:

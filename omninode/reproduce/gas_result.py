@@ -41,11 +41,17 @@ def gas_of(way: Way, gas: Gas, owner: bytes, data_owners: Collection[bytes]) -> 
 
 
 def time_of(way: Way, gas: Gas) -> dict[str, Any]:
-    """Milliseconds that the chain took for a session, by step and together.
+    """Milliseconds that the chain took for a session, by step and together; of the empty block beside every block, and
+    how many blocks each step shares: what noise is estimated from.
 
     Where the noise of a step is larger than it is, it can be below 0.
     """
-    table = dict.fromkeys(map(str, Step), 0.0)
+    table, blocks = dict.fromkeys(map(str, Step), 0.0), defaultdict[str, set[int]](set)
     for mined, spent in zip(gas.mined, gas.times(), strict=True):
         table[step(way, mined)] += spent
-    return {"session": sum(table.values()), "by_step": table}
+        blocks[step(way, mined)].add(mined.block)
+    return {
+        "session": sum(table.values()), "by_step": table,
+        "blocks": {name: len(blocks[name]) for name in table},
+        "empty_ms": [round(gas.empty_ms[block], 4) for block in sorted(gas.empty_ms)],
+    }  # fmt: skip

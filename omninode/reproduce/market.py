@@ -30,27 +30,33 @@ Real = NDArray[np.float64]
 
 
 def play(setting: Setting, split: Split, seed: int) -> dict[str, Any]:
-    """A whole run, as JSON values: "alone", and for every session a number or a list in "accuracy" and so on.
+    """A whole run, as JSON values: for every session a number in "accuracy" and so on.
 
+    "alone": accuracy of the owner before the first session.  "alone_after": what it would have at the end if it had
+    only gone on with its own data, for as many epochs: PL 0 of the same seed.
     split: with rule "trust" the owner's last ROOT samples are its root set.
     """
+    own = hold_out(split.owner, ROOT_SAMPLES)[0] if setting.rule == "trust" else split.owner
+    before, *curve = alone(setting, own, split.test, seed)
+    result: dict[str, Any] = {"alone": before, "alone_after": curve[-1] if curve else before}
     if setting.part is None:
-        return _alone(setting, split, seed)
+        return result | {"public": 0, "share": 0.0, "accuracy": curve}
     market = Market(setting, split, seed)
-    result: dict[str, Any] = {"alone": market.score(), "public": setting.part.dimension, "share": setting.part.share}
     rounds = [market.session(number) for number in range(setting.sessions)]
+    result |= {"public": setting.part.dimension, "share": setting.part.share}
     return result | {key: [each[key] for each in rounds] for key in (rounds[0] if rounds else ())}
 
 
-def _alone(setting: Setting, split: Split, seed: int) -> dict[str, Any]:
-    """PL 0: nothing is published, the owner only goes on with its own data."""
+def alone(setting: Setting, own: Samples, test: Samples, seed: int) -> list[float]:
+    """The owner by itself, which is PL 0: accuracy after pre-training, and after its own epochs of every session."""
     spec = setting.preset.model
-    model = train(spec, initial(spec, seed), split.owner, setting.preset.pretrain, seed)
-    curve = [accuracy(spec, model, split.test)]
+    model = train(spec, initial(spec, seed), own, setting.preset.pretrain, seed)
+    curve = [accuracy(spec, model, test)]
     for session in range(setting.sessions):
-        model = train(spec, model, split.owner, setting.adapting, _seed(seed, session, OWNER))
-        curve.append(accuracy(spec, model, split.test))
-    return {"alone": curve[0], "public": 0, "share": 0.0, "accuracy": curve[1:]}
+        if setting.adapt_epochs:
+            model = train(spec, model, own, setting.adapting, _seed(seed, session, OWNER))
+        curve.append(accuracy(spec, model, test))
+    return curve
 
 
 class Market:

@@ -45,7 +45,7 @@ class Setting:
     sessions: int = 15
     rule: str = "none"
     mu_bps: int = 2500
-    bounded: bool = True
+    bounded: bool = False
     attack: str = ""
     factor: float = 1.0
     inside: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,9 @@ class Store:
             left.unlink()
 
     def read(self, cell: Cell) -> Stored | None:
-        """The result of a cell; None where there is none, it is damaged, or made by other arguments or code."""
+        """The result of a cell; None where there is none, it is damaged, or made by other arguments or by
+        other code (as far as the cell's version covers it).
+        """
         try:
             found = json.loads((self.folder / f"{cell.name}.json").read_bytes())
             if found["digest"] == cell.digest and isinstance(found["result"], dict):
@@ -45,6 +47,25 @@ class Store:
     def read_all(self, cells: Iterable[Cell]) -> dict[str, Stored]:
         """By name, of those that are done."""
         return {cell.name: stored for cell in cells if (stored := self.read(cell)) is not None}
+
+    def missing(self, cells: Sequence[Cell]) -> list[list[Cell]]:
+        """What is to be run: cells without a result, those of one digest together. Where another cell of the same
+        digest has a result, it is copied (its seconds are not). Raises OSError.
+        """
+        alike: dict[str, list[Cell]] = {}
+        for cell in cells:
+            alike.setdefault(cell.digest, []).append(cell)
+        left = []
+        for same in alike.values():
+            found = [self.read(cell) for cell in same]
+            known = next((stored for stored in found if stored is not None), None)
+            if known is None:
+                left.append(same)
+                continue
+            for cell, stored in zip(same, found, strict=True):
+                if stored is None:
+                    self.write(cell, known.result, 0.0)
+        return left
 
     def write(self, cell: Cell, result: dict[str, Any], seconds: float) -> None:
         """Next to its place, then renamed: a kill at any moment leaves the old file or the new one.

@@ -34,6 +34,6 @@ def sleeps(arguments: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {}
 
 
-def make(x: int, run: Run = square, version: int = 1, alone: bool = False) -> Cell:
+def make(x: int, run: Run = square, version: str = "", alone: bool = False, name: str = "") -> Cell:
     """A cell of x."""
-    return Cell(f"cell-{x}", "odd" if x % 2 else "even", run, {"x": x}, 1.0, version, alone)
+    return Cell(name or f"cell-{x}", "odd" if x % 2 else "even", run, {"x": x}, 1.0, version, alone)

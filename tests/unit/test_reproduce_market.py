@@ -13,13 +13,15 @@ from omninode.learning import data
 from omninode.learning.presets import MNIST
 from omninode.learning.public_part import choose
 from omninode.learning.split import Deal, deal
-from omninode.reproduce import server
+from omninode.reproduce import learning_run, server
 from omninode.reproduce.market import Market, play
-from omninode.reproduce.setting import NOISE, PAPER_DIMENSION, READINGS, ROOT, RULES, Setting
+from omninode.reproduce.setting import NOISE, OWNER_SAMPLES, PAPER_DIMENSION, READINGS, ROOT, RULES, Setting
 from protocols.sessions.params import Rule
 from tests.simulation.session import Session
 
-SMALL = Setting(public=1, owners=8, group_size=2, share=1.0, pre_epochs=4, epochs=1, sessions=1, task="digits")
+SMALL = Setting(
+    public=1, owners=8, group_size=2, share=1.0, pre_epochs=4, epochs=1, sessions=1, bounded=True, task="digits"
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,8 +64,21 @@ def test_a_session_is_deterministic_and_says_what_happened(digits: data.Samples)
 
 
 def test_nothing_public_is_the_owner_by_itself(digits: data.Samples) -> None:
-    result = play(replace(SMALL, public=0, sessions=3), dealt(digits, SMALL), 0)
+    setting = replace(SMALL, sessions=3)
+    result = play(replace(setting, public=0), dealt(digits, setting), 0)
     assert result["public"] == 0 and len(result["accuracy"]) == 3
+    market = play(setting, dealt(digits, setting), 0)
+    assert (market["alone"], market["alone_after"]) == (result["alone"], result["accuracy"][-1])
+    assert result["alone_after"] == result["accuracy"][-1]
+
+
+def test_every_rule_gets_the_same_data(digits: data.Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_run, "HELD_OUT", 200)
+    monkeypatch.setattr(learning_run, "PARTY_SAMPLES", 30)
+    none, trust = (learning_run.dealt(digits, replace(SMALL, rule=rule), 0) for rule in ("none", "trust"))
+    assert len(none.owner) == OWNER_SAMPLES and len(trust.owner) == OWNER_SAMPLES + ROOT
+    assert (none.owner.x == trust.owner.x[:OWNER_SAMPLES]).all() and (none.test.x == trust.test.x).all()
+    assert all((a.x == b.x).all() for a, b in zip(none.parties, trust.parties, strict=True))
 
 
 @pytest.mark.parametrize("reading", READINGS)

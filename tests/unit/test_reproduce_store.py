@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from omninode.errors import AlreadyRunningError, Exit, UsageError
-from omninode.reproduce import command, learning_cells, pool, report, sides
+from omninode.reproduce import command, learning_run, pool, report, sides
 from omninode.reproduce.cells import Cell, Options
 from omninode.reproduce.store import Store
 from omninode.store.lock import DataDirLock
@@ -25,7 +25,7 @@ def test_a_result_comes_back_as_long_as_its_cell_is_the_same(tmp_path: Path) -> 
     store.write(make(3), {"square": 9}, 1.5)
     found = store.read(make(3))
     assert found is not None and found.result == {"square": 9} and found.seconds == 1.5
-    assert store.read(make(3, version=2)) is None
+    assert store.read(make(3, version="2")) is None
     assert store.read(Cell("cell-3", "odd", make(3).run, {"x": 4}, 1.0)) is None
     assert store.read(make(4)) is None
     assert list(store.read_all([make(3), make(4)])) == ["cell-3"]
@@ -109,8 +109,8 @@ def _alive(pid: int) -> bool:
 @pytest.fixture
 def market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> command.Wanted:
     """The command with four small cells instead of the paper's."""
-    monkeypatch.setattr(learning_cells, "samples", lambda folder: None)
-    monkeypatch.setattr(learning_cells, "fingerprint", lambda samples: "f")
+    monkeypatch.setattr(learning_run, "samples", lambda folder: None)
+    monkeypatch.setattr(learning_run, "fingerprint", lambda samples: "f")
     monkeypatch.setattr(sides, "cells", lambda options: [make(x) for x in range(1, 5)])
     monkeypatch.setattr(sides, "sections", lambda results, plots: [])
     (tmp_path / "data").mkdir()
@@ -129,7 +129,7 @@ def test_what_is_done_is_not_done_again_and_what_is_stale_is(
     assert "2 of 4 cells not run" in capsys.readouterr().out
     assert command.main(market) == Exit.OK
     assert ran(market) == {1: 1, 2: 1, 3: 1, 4: 1}
-    monkeypatch.setattr(sides, "cells", lambda options: [make(x, version=2 if x == 2 else 1) for x in range(1, 5)])
+    monkeypatch.setattr(sides, "cells", lambda options: [make(x, version="2" if x == 2 else "") for x in range(1, 5)])
     assert command.main(market) == Exit.OK
     assert ran(market) == {1: 1, 2: 2, 3: 1, 4: 1}
     assert (market.folder / "omnilytics.md").read_text().startswith("# OmniLytics, reproduced")
@@ -144,6 +144,20 @@ def test_a_failed_cell_is_named_and_the_others_are_kept(
     assert "FAILED: RuntimeError: broken at 2" in out and "1 failed: cell-2" in out
     assert "broken at 2" in (market.out / "failed" / "cell-2.txt").read_text()
     assert ran(market) == {1: 1, 3: 1}
+
+
+def test_what_is_alike_is_run_once(market: command.Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [make(1), make(1, name="other"), make(2), make(1, name="third")]
+    monkeypatch.setattr(sides, "cells", lambda options: cells[:3])
+    assert command.main(market) == Exit.OK
+    assert ran(market) == {1: 1, 2: 1}
+    store = Store(market.out / "cells")
+    assert store.missing(cells[:3]) == [] and store.missing([make(4), make(4, name="x")]) != []
+    monkeypatch.setattr(sides, "cells", lambda options: cells)
+    assert command.main(market) == Exit.OK  # what is done already counts for one that comes later
+    assert ran(market) == {1: 1, 2: 1}
+    assert {store.read(cell).result["square"] for cell in cells} == {1, 4}  # type: ignore[union-attr]
+    assert store.read(cells[1]).seconds == 0  # type: ignore[union-attr]
 
 
 def test_one_run_at_a_time(market: command.Wanted) -> None:
