@@ -26,7 +26,10 @@ CHUNK = 1 << 20
 _REQUEST = struct.Struct(">32sQ")
 _SIZE = struct.Struct(">Q")
 _STALL = 30.0  # seconds without a byte after which another peer is asked
-_ROUNDS = 3
+_ROUNDS = 3  # through all peers without a byte more
+_PAUSE_S = 1.0
+_LEAST_S = 60.0
+_LEAST_RATE = 256 << 10  # bytes a second
 
 
 class Writer(Protocol):
@@ -46,6 +49,7 @@ class BlobStore(Protocol):
     def has(self, digest: bytes) -> bool: ...
     def path(self, digest: bytes) -> Path: ...
     def size(self, digest: bytes) -> int: ...
+    def check_size(self, digest: bytes, max_size: int) -> Path: ...
     def is_public(self, digest: bytes) -> bool: ...
     def open(self, digest: bytes) -> BinaryIO: ...
     def writer(self, digest: bytes | None = None, *, max_size: int = ...) -> Writer: ...
@@ -104,17 +108,23 @@ async def _send(wire: Wire, file: BinaryIO) -> None:
         raise only(group) from group
 
 
+def patience(max_size: int) -> float:
+    """Seconds that a blob of this size may take: a slow line is no fault."""
+    return _LEAST_S + max_size / _LEAST_RATE
+
+
 async def fetch_blob(
     net: Streams, store: BlobStore, digest: bytes, peers: Sequence[bytes], *, max_size: int, deadline: float
 ) -> Path:
     """Fetch the blob with this SHA-256 from one of the peers into the store; return its file.
 
-    max_size: bytes that are accepted at most, whatever a peer says. deadline: seconds for everything.
-    A broken transfer goes on with the next peer where it stopped; what turns out wrong at the end is fetched anew.
-    BlobUnavailable with every peer's reason if nobody had it; errors of the store (no room) pass through.
+    max_size: bytes that are accepted at most, whatever a peer says. deadline: seconds for everything; ``patience``
+    says how many are right for a size. A broken transfer goes on with the next peer where it stopped; what turns out
+    wrong at the end is fetched anew. BlobUnavailable with every peer's reason if nobody had it; errors of the store
+    (no room, BlobTooLarge also for a blob that is here already) pass through.
     """
     if store.has(digest):
-        return store.path(digest)
+        return store.check_size(digest, max_size)
     reasons: dict[str, str] = {}
     transfer = _Transfer(net, store, digest, max_size)
     try:
@@ -142,9 +152,10 @@ class _Transfer:
         self._alone = False
 
     async def run(self, peers: Sequence[bytes], reasons: dict[str, str]) -> Path | None:
-        """Ask every peer, those whose transfer merely broke up to three times. None if all failed."""
+        """Ask every peer, those whose transfer merely broke again and again while more comes. None if all failed."""
         waiting = list(dict.fromkeys(peers))
-        for turn in range(_ROUNDS):
+        turn = most = 0
+        while waiting and turn < _ROUNDS:
             again = []
             for peer in waiting:
                 try:
@@ -155,8 +166,10 @@ class _Transfer:
                     reasons[peer.hex()] = str(error)
                     again.append(peer)
             waiting = again
-            if waiting and turn + 1 < _ROUNDS:
-                await trio.sleep(1.0)
+            turn = turn + 1 if self.writer.size <= most else 0
+            most = max(most, self.writer.size)
+            if waiting and turn < _ROUNDS:
+                await trio.sleep(_PAUSE_S)
         return None
 
     async def _from(self, peer: bytes) -> Path:

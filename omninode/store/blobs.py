@@ -33,6 +33,10 @@ class BlobCorrupt(BlobError):
     """What was written does not have the digest that was promised; nothing was kept."""
 
 
+class BlobTooLarge(BlobError):
+    """It has more bytes than were asked for."""
+
+
 class StoreFull(BlobError):
     """No room: the cap of the store is reached, or the disk is full or read-only."""
 
@@ -52,9 +56,9 @@ class BlobWriter:
         self._file, self._path = store._temporary()
 
     def write(self, data: bytes) -> None:
-        """Append. StoreFull if the store or the disk has no room, BlobError beyond ``max_size``."""
+        """Append. StoreFull if the store or the disk has no room, BlobTooLarge beyond ``max_size``."""
         if self.size + len(data) > self._max_size:
-            raise BlobError(f"blob larger than {self._max_size} bytes")
+            raise BlobTooLarge(f"blob larger than {self._max_size} bytes")
         self._store._reserve(len(data))
         self.size += len(data)
         try:
@@ -138,8 +142,18 @@ class FileBlobStore:
         except FileNotFoundError as error:
             raise BlobMissing(digest.hex()) from error
 
-    def read(self, digest: bytes) -> bytes:
-        """The whole blob."""
+    def check_size(self, digest: bytes, max_size: int) -> Path:
+        """The file of a blob of at most ``max_size`` bytes. BlobMissing, BlobTooLarge."""
+        path = self.path(digest)
+        size = path.stat().st_size
+        if size > max_size:
+            raise BlobTooLarge(f"blob {digest.hex()[:16]} has {size} bytes, more than {max_size}")
+        return path
+
+    def read(self, digest: bytes, max_size: int | None = None) -> bytes:
+        """The whole blob. BlobTooLarge, without reading it, if that is more than ``max_size``."""
+        if max_size is not None:
+            self.check_size(digest, max_size)
         with self.open(digest) as file:
             return file.read()
 

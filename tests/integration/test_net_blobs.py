@@ -13,11 +13,11 @@ import pytest
 import trio
 
 from omninode.net import blobs
-from omninode.net.blobs import PROTOCOL, fetch_blob, serve_blobs
+from omninode.net.blobs import PROTOCOL, fetch_blob, patience, serve_blobs
 from omninode.net.errors import BlobUnavailable
 from omninode.net.service import Network
 from omninode.net.wire import Wire
-from omninode.store.blobs import FileBlobStore, StoreFull
+from omninode.store.blobs import BlobTooLarge, FileBlobStore, StoreFull
 from tests.net_kit import network, running
 
 SIZE = struct.Struct(">Q")
@@ -63,7 +63,9 @@ async def test_fetch(tmp_path: Path) -> None:
         path = await fetch_blob(client, mine, DIGEST, [one.peer_key], max_size=len(DATA), deadline=50)
         assert path.read_bytes() == DATA
         assert not mine.is_public(DIGEST)
-        assert await fetch_blob(client, mine, DIGEST, [], max_size=0, deadline=0) == path  # it is here already
+        assert await fetch_blob(client, mine, DIGEST, [], max_size=len(DATA), deadline=0) == path  # it is here already
+        with pytest.raises(BlobTooLarge, match=f"has {len(DATA)} bytes, more than {len(DATA) - 1}"):
+            await fetch_blob(client, mine, DIGEST, [one.peer_key], max_size=len(DATA) - 1, deadline=50)
 
 
 @pytest.mark.parametrize("size", [0, 1, blobs.CHUNK, blobs.CHUNK + 1])
@@ -98,6 +100,26 @@ async def test_a_broken_transfer_goes_on_with_the_next_peer(tmp_path: Path) -> N
         assert offsets == [0]
         received = client.stats()["peers"][two.peer_key.hex()]["received"][PROTOCOL]
         assert received < len(DATA) / 2  # the rest came from the first
+
+
+async def test_a_line_that_breaks_again_and_again_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More often than a peer that gives nothing is asked."""
+    monkeypatch.setattr(blobs, "_PAUSE_S", 0.0)
+    data = DATA * 2
+    async with three(tmp_path) as (client, one, _, mine):
+        offsets = lying(one, len(data), data, cut=blobs.CHUNK)
+        digest = hashlib.sha256(data).digest()
+        path = await fetch_blob(client, mine, digest, [one.peer_key], max_size=len(data), deadline=50)
+        assert path.read_bytes() == data
+        assert offsets == list(range(0, len(data), blobs.CHUNK))
+        assert len(offsets) == 6
+
+
+def test_patience_grows_with_the_size() -> None:
+    assert 60 <= patience(0) < patience(1 << 20) < patience(1 << 30)
+    assert (1 << 30) / patience(1 << 30) < 1 << 18  # a line of 256 KiB/s brings the largest model
 
 
 async def test_wrong_content_is_blamed_and_fetched_elsewhere(tmp_path: Path) -> None:

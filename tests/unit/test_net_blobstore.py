@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omninode.store.blobs import BlobCorrupt, BlobError, BlobMissing, FileBlobStore, StoreFull
+from omninode.store.blobs import BlobCorrupt, BlobError, BlobMissing, BlobTooLarge, FileBlobStore, StoreFull
 
 DATA = b"some data" * 100
 DIGEST = hashlib.sha256(DATA).digest()
@@ -132,3 +132,13 @@ def test_other_errors_of_the_disk_pass_through(store: FileBlobStore, monkeypatch
     monkeypatch.setattr("omninode.store.blobs.tempfile.mkstemp", refuse)
     with pytest.raises(OSError, match="broken"):
         store.writer()
+
+
+def test_what_is_larger_than_expected_is_not_read(store: FileBlobStore) -> None:
+    digest = store.put(b"x" * 100)
+    assert store.read(digest, 100) == b"x" * 100
+    assert store.check_size(digest, 100) == store.path(digest)
+    with pytest.raises(BlobTooLarge, match="has 100 bytes, more than 99"):
+        store.read(digest, 99)
+    with pytest.raises(BlobMissing):
+        store.read(bytes(32), 99)
