@@ -20,7 +20,7 @@ from omninode.learning.process import WorkerGone, WorkerProcess
 from omninode.learning.slots import slot
 from omninode.store.blobs import BlobError
 
-__all__ = ["Job", "Result", "Trainer", "TrainingFailed"]
+__all__ = ["Job", "Result", "Trainer", "TrainingDiverged", "TrainingFailed"]
 
 _T = TypeVar("_T")
 
@@ -29,9 +29,19 @@ class TrainingFailed(Exception):
     """Training gave no result: bad data or weights, divergence, deadline, or the worker crashed (its last words)."""
 
 
-class Trainer:
-    """Runs jobs in one worker process, at most ``slots`` of which work at a time on this machine.
+class TrainingDiverged(TrainingFailed):
+    """The numbers themselves lead out of all bounds: trying again would not help."""
 
+
+class TrainingLate(TrainingFailed):
+    """It was not done in time; the same again would be late too."""
+
+
+class Trainer:
+    """Runs jobs in worker processes, at most ``slots`` of which work at a time on this machine.
+
+    Trials (``run`` with ``trial``) have one place of their own, beside the slots: somebody's long training does not
+    keep this node from looking at the next session. Whoever has a place takes an idle worker, else starts one.
     slots_dir: shared by the daemons of one user.  device: "auto", "cpu", "cuda", "cuda:1".  threads: of torch.
     linger_s: how long an idle worker stays (importing torch costs 1 to 2 s of CPU, an idle worker about 150 MB);
     0 ends it after each batch. Idle workers hold no slot. A worker dies with its node, however that ends.
@@ -56,27 +66,36 @@ class Trainer:
         self._device, self._threads, self._linger_s = device, threads, linger_s
         self._find, self._allowed = find, tuple(allowed)
         self._log = log if log is not None else structlog.get_logger("omninode.learning")
-        self._lock = trio.Lock()
-        self._worker: WorkerProcess | None = None
+        self._places = {False: trio.CapacityLimiter(slots), True: trio.CapacityLimiter(1)}
+        self._idle: list[WorkerProcess] = []
+        self._busy: list[WorkerProcess] = []
 
-    async def run(self, jobs: Sequence[Job], deadline: float = math.inf) -> list[Result]:
-        """Results of ``jobs`` in order, done in one process. Raises TrainingFailed; a failed job fails them all."""
+    async def run(
+        self, jobs: Sequence[Job], deadline: float = math.inf, *, trial: bool = False, limit_s: float = math.inf
+    ) -> list[Result]:
+        """Results of ``jobs`` in order, done in one process. Raises TrainingFailed; a failed job fails them all.
+
+        limit_s: seconds of work; waiting for a place is none.
+        """
         started = trio.current_time()
         try:
             placed = [job.placed(self._find, self._allowed) for job in jobs]
         except BlobError as error:
             raise TrainingFailed(f"the model's file is not here: {error}") from error
         with trio.move_on_at(deadline):
-            async with self._lock, slot(self._slots_dir, self._slots):
+            async with self._places[trial], slot(self._slots_dir / "trials" if trial else self._slots_dir, self._slots):
                 waited = trio.current_time() - started
-                answer = await self._ask({"jobs": placed})
+                with trio.move_on_after(limit_s) as work:
+                    answer = await self._ask({"jobs": placed})
+            if work.cancelled_caught:
+                raise TrainingLate(f"it took longer than {limit_s:g} s; the worker was stopped")
             if "error" in answer:
-                raise TrainingFailed(answer["error"])
+                raise (TrainingDiverged if answer.get("diverged") else TrainingFailed)(answer["error"])
             spent = trio.current_time() - started - waited
             ops = [job.fields["op"] for job in jobs]
             self._log.debug("learning.done", jobs=ops, waited_s=round(waited, 3), worked_s=round(spent, 3))
             return [Result.unpack(raw) for raw in answer["results"]]
-        raise TrainingFailed("training was not done by its deadline; the worker was stopped")
+        raise TrainingLate("training was not done by its deadline; the worker was stopped")
 
     async def warm(self) -> None:
         """Have a worker ready, so that the first job does not wait for torch to be imported. Raises TrainingFailed."""
@@ -114,36 +133,52 @@ class Trainer:
         return _present(result.accuracy)
 
     async def aclose(self) -> None:
-        """End the worker, if one is there. The Trainer can be used again."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
+        """End the workers that are there. The Trainer can be used again."""
+        there = [*self._idle, *self._busy]
+        self._idle.clear()
+        for worker in there:
             await worker.kill()
 
     async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        reused = self._worker is not None and self._worker.alive
+        worker = await self._waiting()
         try:
-            return await self._attempt(request)
-        except WorkerGone as gone:
-            if not (reused and gone.code == 0):  # code 0: its idle time ran out just as we asked
-                raise TrainingFailed(f"the training {gone}") from None
-        try:
-            return await self._attempt(request)
+            if worker is not None:
+                try:
+                    return await self._attempt(worker, request)
+                except WorkerGone as gone:
+                    if gone.code != 0:  # else its idle time ran out just as we asked
+                        raise
+            return await self._attempt(await self._started(), request)
         except WorkerGone as gone:
             raise TrainingFailed(f"the training {gone}") from None
 
-    async def _attempt(self, request: dict[str, Any]) -> dict[str, Any]:
-        if self._worker is None or not self._worker.alive:
-            await self.aclose()
-            self._worker = await WorkerProcess.start(self._device, self._threads, self._linger_s)
-            self._log.debug("learning.worker_started", pid=self._worker.pid)
+    async def _waiting(self) -> WorkerProcess | None:
+        """An idle worker that is still there, the one used last."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            await worker.kill()
+        return None
+
+    async def _started(self) -> WorkerProcess:
+        worker = await WorkerProcess.start(self._device, self._threads, self._linger_s)
+        self._log.debug("learning.worker_started", pid=worker.pid)
+        return worker
+
+    async def _attempt(self, worker: WorkerProcess, request: dict[str, Any]) -> dict[str, Any]:
         finished = False
+        self._busy.append(worker)
         try:
-            answer: dict[str, Any] = await self._worker.ask(request)
+            answer: dict[str, Any] = await worker.ask(request)
             finished = True
             return answer
         finally:
-            if not finished or self._linger_s <= 0:
-                await self.aclose()
+            self._busy.remove(worker)
+            if finished and self._linger_s > 0:
+                self._idle.append(worker)
+            else:
+                await worker.kill()
 
 
 def _present(value: _T | None) -> _T:

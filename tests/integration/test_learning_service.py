@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from omninode.learning import data, process, weights
 from omninode.learning.document import SessionDocument, TrainSpec
 from omninode.learning.presets import DIGITS
 from omninode.learning.public_part import choose
-from omninode.learning.service import Job, Trainer, TrainingFailed
+from omninode.learning.service import Job, Trainer, TrainingFailed, TrainingLate
 
 BLOB = weights.to_bytes(np.random.default_rng(0).uniform(-0.1, 0.1, 5090).astype(np.float32))
 DOCUMENT = SessionDocument(DIGITS.model, weights.digest(BLOB), DIGITS.train, 50, 16, 1 << 17)
@@ -48,8 +49,9 @@ async def service(files: Path, **settings: object) -> AsyncIterator[Trainer]:
 
 
 def pid(trainer: Trainer) -> int:
-    assert trainer._worker is not None
-    return trainer._worker.pid
+    """Of its only worker."""
+    (worker,) = [*trainer._idle, *trainer._busy]
+    return worker.pid
 
 
 def running(number: int) -> bool:
@@ -169,7 +171,7 @@ async def test_a_worker_killed_at_work_is_reported(files: Path) -> None:
 
 
 async def kill_when_busy(trainer: Trainer) -> None:
-    while trainer._worker is None:
+    while not trainer._busy:
         await trio.sleep(0.01)
     os.kill(pid(trainer), signal.SIGKILL)
 
@@ -179,7 +181,7 @@ async def test_deadline_and_cancel_kill_the_worker(files: Path) -> None:
         seen: list[int] = []
 
         async def note() -> None:
-            while trainer._worker is None:
+            while not trainer._busy:
                 await trio.sleep(0.01)
             seen.append(pid(trainer))
 
@@ -195,6 +197,37 @@ async def test_deadline_and_cancel_kill_the_worker(files: Path) -> None:
         assert not any(running(number) for number in seen)
 
 
+async def test_a_trial_waits_for_no_training_and_its_time_is_that_of_work(files: Path) -> None:
+    async with service(files, slots=1) as trainer, trio.open_nursery() as nursery:
+        late: list[str] = []
+
+        async def endless(**limits: float) -> None:
+            job = Job.train(ENDLESS, BLOB, files / "party.npz", 1)
+            with pytest.raises(TrainingLate) as caught:
+                await trainer.run([job], **limits)
+            late.append(str(caught.value))
+
+        nursery.start_soon(partial(endless, deadline=trio.current_time() + 30))
+        while not trainer._busy:
+            await trio.sleep(0.01)
+        with pytest.raises(TrainingLate, match="not done by its deadline"):  # the only place is taken
+            await trainer.run([Job.evaluate(DIGITS.model, BLOB, files / "test.npz")], trio.current_time() + 0.5)
+        (result,) = await trainer.run([Job.evaluate(DIGITS.model, BLOB, files / "test.npz")], trial=True, limit_s=60)
+        assert result.accuracy is not None
+        assert late == [] and len(trainer._busy) == 1
+
+        async def second() -> None:  # waits for the first trial; that is not held against it
+            (found,) = await trainer.run([Job.initial(DIGITS.model, 0)], trial=True, limit_s=60)
+            assert found.weights is not None
+
+        job = Job.train(ENDLESS, BLOB, files / "party.npz", 1)
+        async with trio.open_nursery() as both:
+            both.start_soon(second)
+            with pytest.raises(TrainingLate, match="longer than 1 s"):
+                await trainer.run([job], trial=True, limit_s=1)
+        nursery.cancel_scope.cancel()
+
+
 async def test_an_idle_worker_ends_and_the_next_job_starts_another(files: Path) -> None:
     async with service(files, linger_s=0.2) as trainer:
         await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
@@ -205,7 +238,7 @@ async def test_an_idle_worker_ends_and_the_next_job_starts_another(files: Path) 
         assert pid(trainer) != first
     async with service(files, linger_s=0) as trainer:
         await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
-        assert trainer._worker is None
+        assert trainer._idle == []
 
 
 async def test_a_worker_that_leaves_just_as_we_ask_is_replaced(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +275,7 @@ from omninode.learning import bound, data, document, fixed_point, plot, presets,
 async def main():
     trainer = Trainer(Path(sys.argv[1]) / "slots", device="cpu")
     await trainer.evaluate(presets.DIGITS.model, bytes(4 * 5090), Path(sys.argv[1]) / "test.npz")
-    print("seen", trainer._worker.pid, "torch" in sys.modules, "sklearn" in sys.modules, flush=True)
+    print("seen", trainer._idle[0].pid, "torch" in sys.modules, "sklearn" in sys.modules, flush=True)
     if sys.argv[2] == "wait":
         await trio.sleep_forever()
 trio.run(main)
