@@ -109,6 +109,8 @@ def _load_pair(images: Path, stem: str) -> Samples:
     x, y = _read_idx(images, 3), _read_idx(labels, 1)
     if len(x) != len(y):
         raise DataError(f"{images.name} has {len(x)} images, {labels.name} has {len(y)} labels")
+    if not len(x):
+        raise DataError(f"{images} holds no images")
     pixels = x.reshape(len(x), -1).astype(np.float32) / np.float32(255)
     return Samples((pixels - np.float32(_MNIST_MEAN)) / np.float32(_MNIST_DEVIATION), y.astype(np.int64))
 

@@ -103,7 +103,8 @@ def _unlike() -> Iterator[Entry]:
 
 
 QUICK = {
-    ("table3", "pl1"), ("table3", "pl3"), ("table3", "pl3-bound"), ("figure4", "owners16"), ("figure4", "owners64"), ("table4", "20-1-1"),
+    ("table3", "pl1"), ("table3", "pl3"), ("table3", "pl3-bound"), ("figure4", "owners16"), ("figure4", "owners64"),
+    ("table4", "20-1-1"),
     ("table4", "20-2-2"), ("table5", "multi-krum-mu25-rate08"), ("table5", "multi-krum-mu50-rate08"),
     ("readings", "stateless"), ("readings", "own"), ("floors", "honest"), ("floors", "attacked"),
     ("noniid", "dirichlet0.1-none-honest"), ("noniid", "dirichlet0.1-trust-attacked"),
