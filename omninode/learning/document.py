@@ -49,8 +49,8 @@ class Perturbation:
     bounds: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        for field, values, count in (("noise", self.noise, len(self.noise)), ("bounds", self.bounds, 3)):
-            if type(values) is not tuple or len(values) != count or not count:
+        for field, values, counts in (("noise", self.noise, range(1, MAX_BYTES)), ("bounds", self.bounds, (3,))):
+            if type(values) is not tuple or len(values) not in counts:
                 raise fail(f"perturbation.{field} has the wrong length")
             for value in values:
                 bounded_real(f"perturbation.{field}", value, 1e-9, 1e12)
@@ -89,7 +89,7 @@ class SessionDocument:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        if self.format != FORMAT:
+        if type(self.format) is not int or self.format != FORMAT:
             raise fail(f"format {self.format!r:.40} is unknown; this node reads format {FORMAT}")
         if type(self.weights) is not bytes or len(self.weights) != 32:
             raise fail("weights must be the 32 bytes of a SHA-256 digest")

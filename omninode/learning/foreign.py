@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from omninode.learning import foreign_check
-from omninode.learning.foreign_archive import MAX_FILE, ForeignError
+from omninode.learning.data import DataError
+from omninode.learning.foreign_archive import ForeignError
 from omninode.learning.foreign_graph import Graph
-from omninode.learning.model_spec import ForeignModel
+from omninode.learning.model_spec import MAX_FILE, ForeignModel
 from omninode.learning.models import Net
 
-__all__ = ["ForeignError", "describe_export", "describe_module", "initial", "load", "rehearse"]
+__all__ = ["ForeignError", "describe_export", "describe_module", "initial", "load", "rehearse", "told"]
 
 _SAMPLES = 2
 _STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
@@ -50,13 +52,23 @@ def load(model: ForeignModel, file: Path | None = None, allowed: Collection[str]
     return net
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Whatever a model raises while it is trained or asked, as a ForeignError; what we raise ourselves stays."""
+    try:
+        yield
+    except (ValueError, FloatingPointError, DataError, MemoryError):
+        raise
+    except Exception as error:  # of a module it is somebody's code, and a graph may misuse any operator
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise ForeignError(f"the model cannot be trained: {said:.200}") from None
+
+
 def rehearse(model: ForeignModel, net: Net) -> None:
     """One step on two samples of zeros: whether the model can be trained at all. Raises ForeignError."""
     flat = torch.zeros(model.parameters, requires_grad=True)
-    try:
+    with told():
         torch.autograd.grad(net(flat, torch.zeros(_SAMPLES, model.features)).sum(), flat)
-    except Exception as error:  # of a module it is somebody's code, and a graph may misuse any operator
-        raise ForeignError(f"the model cannot be trained: {error!s:.200}") from None
 
 
 def describe_module(
@@ -179,10 +191,15 @@ def _net_of(module: nn.Module, shape: tuple[int, ...]) -> tuple[Net, int]:
     names = [(name, parameter.shape) for name, parameter in module.named_parameters()]
     lengths = [math.prod(size) for _, size in names]
     module.requires_grad_(False)
+    elsewhere: dict[torch.device, dict[str, Tensor]] = {torch.device("cpu"): {}}  # buffers are made on the CPU
 
     def net(flat: Tensor, samples: Tensor) -> Tensor:
         parts = torch.split(flat, lengths)
-        state = {name: part.view(size) for (name, size), part in zip(names, parts, strict=True)}
+        if flat.device not in elsewhere:
+            elsewhere[flat.device] = {name: buffer.to(flat.device) for name, buffer in module.named_buffers()}
+        state = elsewhere[flat.device] | {
+            name: part.view(size) for (name, size), part in zip(names, parts, strict=True)
+        }
         logits: Tensor = torch.func.functional_call(module, state, (samples.reshape(len(samples), *shape),))
         return logits
 

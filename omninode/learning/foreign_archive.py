@@ -18,9 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_FILE = 1 << 29
+from omninode.learning.model_spec import MAX_FILE
+
 MAX_ENTRIES = 2048
+MAX_DIRECTORY = 1 << 20
+MAX_TENSORS = 1024
 MAX_JSON = 16 << 20
+_END, _END64, _LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"), 20
 _NAME_LENGTH = 200
 _KNOWN = ("data/weights/", "data/constants/", "data/sample_inputs/", "extra/", ".data/")
 _FILES = ("models/model.json", "archive_format", "archive_version", "byteorder")
@@ -40,6 +44,7 @@ class Archive:
     def __init__(self, data: bytes) -> None:
         if len(data) > MAX_FILE:
             raise ForeignError(f"the model file has {len(data)} bytes, more than {MAX_FILE}")
+        _check_directory(data)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except _BROKEN as error:
@@ -71,16 +76,20 @@ class Archive:
     def tensors(self, folder: str) -> dict[str, NDArray[Any]]:
         """All tensors of "weights" or "constants", by name."""
         config = mapping("config", self.json(f"data/{folder}/model_{folder}_config.json").get("config"))
-        tensors = {text(name): self._tensor(folder, name, raw) for name, raw in config.items()}
-        kept = [(raw["path_name"], raw["tensor_meta"]["storage_offset"]) for raw in config.values() if raw["is_param"]]
-        if any(place in kept[:i] for i, place in enumerate(kept)):
-            raise ForeignError("two layers of the model share their weights: each needs its own")
+        if len(config) > MAX_TENSORS:
+            raise ForeignError(f"the model file has {len(config)} {folder}, more than {MAX_TENSORS}")
+        tensors: dict[str, NDArray[Any]] = {}
+        files: set[str] = set()
+        for name, raw in config.items():
+            meta = mapping(f"the tensor {name!r:.60}", raw)
+            file = text(meta.get("path_name"))
+            if file in files:  # a copy is made for each
+                raise ForeignError("two layers of the model share their weights: each needs its own")
+            files.add(file)
+            tensors[text(name)] = self._tensor(folder, f"the tensor {name!r:.60}", file, meta)
         return tensors
 
-    def _tensor(self, folder: str, name: str, raw: Any) -> NDArray[Any]:
-        where = f"the tensor {name!r:.60}"
-        meta = mapping(where, raw)
-        file = text(meta.get("path_name"))
+    def _tensor(self, folder: str, where: str, file: str, meta: dict[str, Any]) -> NDArray[Any]:
         if meta.get("use_pickle") is not False or not file.startswith("weight_" if folder == "weights" else "tensor_"):
             raise ForeignError(f"{where} is kept as a pickle or an object: nothing is unpickled here")
         shape = mapping(where, meta.get("tensor_meta"))
@@ -94,6 +103,18 @@ class Archive:
         numbers = np.frombuffer(data, _NUMPY[kind])
         sizes, strides = (tuple(_size(where, n) for n in sequence(where, shape.get(k))) for k in ("sizes", "strides"))
         return _strided(where, numbers, sizes, strides, _size(where, shape.get("storage_offset")))
+
+
+def _check_directory(data: bytes) -> None:
+    """The directory of the archive, before ``zipfile`` makes an object of each of its lines."""
+    end, near, far = data[-_END.size :], data[-_END.size - _LOCATOR :], data[-_END.size - _LOCATOR - _END64.size :]
+    if len(end) < _END.size or not end.startswith(b"PK\5\6") or end[-2:] != bytes(2):
+        raise ForeignError("the model file is no torch.export file, or cut short (it does not end in a directory)")
+    sizes = [_END.unpack(end)[4:6]]
+    if near.startswith(b"PK\6\7") and far.startswith(b"PK\6\6"):  # then zipfile goes by this one
+        sizes.append(_END64.unpack_from(far)[7:9])
+    if any(count > MAX_ENTRIES or size > MAX_DIRECTORY for count, size in sizes):
+        raise ForeignError(f"the model file has too large a directory: expected 1 to {MAX_ENTRIES} entries")
 
 
 def _entries(infos: list[zipfile.ZipInfo], length: int) -> dict[str, zipfile.ZipInfo]:
@@ -156,6 +177,6 @@ def sequence(where: str, raw: Any) -> list[Any]:
 
 def text(raw: Any) -> str:
     """``raw`` if it is a short text; ForeignError otherwise."""
-    if not isinstance(raw, str) or not 0 < len(raw) <= _NAME_LENGTH:
-        raise ForeignError("the model file has a name that is no short text")
+    if not isinstance(raw, str) or not 0 < len(raw) <= _NAME_LENGTH or not (raw.isascii() and raw.isprintable()):
+        raise ForeignError("the model file has a name that is no short text of printable ASCII")
     return raw

@@ -13,6 +13,9 @@ from typing import Any
 from omninode.learning.fields import bounded_integer, fail
 
 MAX_PARAMETERS = 1 << 26
+MAX_FEATURES = 1 << 24
+MAX_FILE = 1 << 29
+"""Bytes of an exported model."""
 _MAX_WIDTH = 1 << 20
 _MAX_TENSORS = 512
 _KERNEL = 5
@@ -125,25 +128,27 @@ class ForeignModel:
     def __post_init__(self) -> None:
         if self.kind not in ("module", "export"):
             raise fail(f'model.kind must be "module" or "export", not {self.kind!r:.40}')
-        if type(self.source) is not str or not 0 < len(self.source) <= 2 * _NAME_LENGTH:
-            raise fail("model.source must be a short text")
+        if not _printable(self.source, 2 * _NAME_LENGTH):
+            raise fail("model.source must be a short text of printable ASCII")
         if self.kind == "export" and not (len(self.source) == 64 and set(self.source) <= set("0123456789abcdef")):
             raise fail("model.source of an exported model must be a SHA-256 digest in hex")
-        bounded_integer("model.size", self.size, *((1, 1 << 30) if self.kind == "export" else (0, 0)))
+        bounded_integer("model.size", self.size, *((1, MAX_FILE) if self.kind == "export" else (0, 0)))
         bounded_integer("model.classes", self.classes, 2, _MAX_WIDTH)
         _check_shape("model.shape", self.shape)
         if type(self.layout) is not tuple or not 1 <= len(self.layout) <= _MAX_TENSORS:
             raise fail(f"model.layout must be 1 to {_MAX_TENSORS} tensors")
         for entry in self.layout:
-            if type(entry) is not tuple or len(entry) != 2 or type(entry[0]) is not str:
+            if type(entry) is not tuple or len(entry) != 2:
                 raise fail("model.layout must be pairs of a name and a shape")
-            if not 0 < len(entry[0]) <= _NAME_LENGTH:
-                raise fail(f"model.layout has a name of {len(entry[0])} characters")
+            if not _printable(entry[0], _NAME_LENGTH):
+                raise fail(f"model.layout has the name {entry[0]!r:.40}: wanted 1 to {_NAME_LENGTH} of printable ASCII")
             _check_shape(f"model.layout[{entry[0]}]", entry[1])
         if len({name for name, _ in self.layout}) != len(self.layout):
             raise fail("model.layout names a tensor twice")
         if self.parameters > MAX_PARAMETERS:
             raise fail(f"{self.parameters} parameters are more than {MAX_PARAMETERS}")
+        if self.features > MAX_FEATURES:
+            raise fail(f"{self.features} numbers in a sample are more than {MAX_FEATURES}")
 
     @property
     def features(self) -> int:
@@ -177,6 +182,11 @@ def layers_of(tensors: Tensors) -> tuple[str, ...]:
 def layer_of(tensor: str) -> str:
     """The layer of a tensor: its name up to the last dot, or all of it."""
     return tensor.rpartition(".")[0] or tensor
+
+
+def _printable(text: Any, most: int) -> bool:
+    """Whether it can be shown on a terminal: names are a stranger's."""
+    return type(text) is str and 0 < len(text) <= most and text.isascii() and text.isprintable()
 
 
 def _check_shape(field: str, shape: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import asdict, replace
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omninode.learning.document import MAX_BYTES, UNIT_LR, Perturbation, SessionDocument, TrainSpec, training_seed
-from omninode.learning.model_spec import ForeignModel, ModelSpec
+from omninode.learning.model_spec import MAX_FILE, ForeignModel, ModelSpec
 from omninode.learning.presets import DIGITS, MNIST, PRESETS
 
 DOCUMENT = SessionDocument(
@@ -115,6 +116,13 @@ def test_a_split_document_knows_its_public_part() -> None:
         (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["a", [0]]]}}, "model.layout[a]"),
         (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["a"]]}}, "pairs of a name and a shape"),
         (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["a", [1 << 20, 1 << 10]]]}}, "are more than"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "size": MAX_FILE + 1}}, "model.size must be an integer from 1 to"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["a\x1b]0;x\x07.weight", [1]]]}}, "of printable ASCII"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "layout": [["caf\xe9.weight", [1]]]}}, "of printable ASCII"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "kind": "module", "source": "a:b\n", "size": 0}}, "printable ASCII"),
+        (DOCUMENT, {"model": {**asdict(FOREIGN), "shape": [1 << 20] * 16}}, "numbers in a sample are more than"),
+        (PERTURBED, {"perturbation__noise": 5}, "perturbation.noise has the wrong length"),
+        (DOCUMENT, {"format": 2.0}, "format 2.0 is unknown"),
         (DOCUMENT, {"model__bias": 1}, "model.bias must be true or false"),
     ],
 )
@@ -199,6 +207,31 @@ def test_only_canonical_bytes_are_read() -> None:
 def test_garbage_raises_value_error_and_nothing_else(data: bytes) -> None:
     with pytest.raises(ValueError, match="session document"):
         SessionDocument.decode(data)
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text() | st.binary()
+ANYTHING = st.recursive(
+    SCALARS | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary()) | st.just(msgpack.Timestamp(1)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_whatever_stands_in_a_field_only_value_error_is_raised(data: st.DataObject) -> None:
+    """Any value in any field, down to the numbers in its lists."""
+    fields = raw(data.draw(st.sampled_from([SPLIT, PERTURBED, replace(DOCUMENT, model=FOREIGN)])))
+    holder: Any = fields
+    while True:
+        key = data.draw(st.sampled_from(sorted(holder) if isinstance(holder, dict) else range(len(holder))))
+        if isinstance(holder[key], tuple):
+            holder[key] = list(holder[key])
+        if not isinstance(holder[key], dict | list) or not holder[key] or data.draw(st.booleans()):
+            break
+        holder = holder[key]
+    holder[key] = data.draw(ANYTHING)
+    with contextlib.suppress(ValueError):
+        SessionDocument.decode(pack(fields))
 
 
 @given(st.integers(0, 400), st.integers(0, 255))

@@ -15,7 +15,7 @@ import trio
 from omninode.config_check import problem
 from omninode.config_schema import ModelOwner as Settings
 from omninode.errors import RefusedError, UsageError
-from omninode.learning import fixed_point, perturb, worker
+from omninode.learning import fixed_point, operations, perturb
 from omninode.learning import perturb_upload as upload
 from omninode.learning.data import Samples
 from omninode.learning.document import SessionDocument
@@ -46,7 +46,7 @@ class WorkerHere:
         before, results = None, []
         for job in jobs:
             try:
-                raw, before = worker._do(job.fields, before, torch.device("cpu"))
+                raw, before = operations.do(job.fields, before, torch.device("cpu"))
             except (ValueError, FloatingPointError) as error:
                 raise TrainingFailed(str(error)) from error
             results.append(Result.unpack(raw))
@@ -87,7 +87,7 @@ def summed(node: Any, document: SessionDocument, tmp: Any) -> Output:
     blob, total = node.blobs.read(document.weights), np.zeros(document.parameters, np.int64)
     for number in range(PARTIES):
         data.save(tmp / "party.npz", party(number))
-        raw, _ = worker._do(Job.train(document, blob, tmp / "party.npz", 1).fields, None, torch.device("cpu"))
+        raw, _ = operations.do(Job.train(document, blob, tmp / "party.npz", 1).fields, None, torch.device("cpu"))
         update = Result.unpack(raw).update
         assert update is not None
         total += fixed_point.encode(update.astype(np.float64), document.bound, document.frac_bits)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from omninode.learning import data, models, perturb, weights, worker
+from omninode.learning import data, models, operations, perturb, weights
 from omninode.learning import perturb_upload as upload
 from omninode.learning.document import Perturbation, SessionDocument, TrainSpec
 from omninode.learning.jobs import Job, Result
@@ -30,7 +30,7 @@ DOCUMENT = SessionDocument(
 
 
 def done(job: Job, before: np.ndarray | None = None) -> Result:
-    return Result.unpack(worker._do(job.fields, before, CPU)[0])
+    return Result.unpack(operations.do(job.fields, before, CPU)[0])
 
 
 @pytest.fixture
