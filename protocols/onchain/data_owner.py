@@ -8,15 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.onchain import lanes, masks
-from protocols.onchain.duties import judging, overdue
+from protocols.onchain.duties import FIRST_TURN, judging, overdue
 from protocols.onchain.events import OnchainEvent
 from protocols.onchain.params import State
 from protocols.onchain.view import Member, OnchainView
 from protocols.sessions.effects import Effect, Note, Remember, Train, Transact
 from protocols.wire.context import Context, tagged_hash
-
-FIRST_TURN = 3
-"""Of the data owners in what anybody may do: the session's owner comes first."""
 
 
 class OnchainDataOwner:
@@ -101,16 +98,21 @@ class OnchainDataOwner:
             return []
         self._said.add("upload")
         assert self._model is not None and self.view.training is not None
+        if me.key != self._key.public:  # of another machine with this wallet: what we add would never cancel
+            return [self._refuse("the key on the chain is not this node's")]
         peers = {m.address: m.key for m in self.view.peers_of(me)}
         try:
             plain = lanes.encode(self._model, self.view.training.places)
             masked = masks.mask(self._context, self._key, self._address, peers, plain)
         except ValueError as error:  # a model that cannot be summed, or somebody's unusable key: the round stays empty
-            self.refused = str(error)
-            return [Note("update_refused", (("reason", self.refused),))]
+            return [self._refuse(str(error))]
         digest = tagged_hash("omninode/onchain-upload", plain.astype("<u8").tobytes(), masked.astype("<u8").tobytes())
         uploads = [Transact("upload", (c, words), key=f"upload/{c}") for c, words in enumerate(lanes.chunks(masked))]
         return [Remember("upload", digest), *uploads]
+
+    def _refuse(self, reason: str) -> Note:
+        self.refused = reason
+        return Note("update_refused", (("reason", reason),))
 
     def _once(self, effects: list[Effect] | list[Transact]) -> list[Effect]:
         """Without the transactions that were asked for already."""

@@ -8,6 +8,8 @@ from protocols.sessions.effects import Transact
 
 STAGGER = 2
 """Blocks between one helper's turn and the next one's."""
+FIRST_TURN = 1
+"""Of the data owners in what anybody may do: the session's owner comes first."""
 
 
 def overdue(view: OnchainView, block: int, turn: int) -> list[Transact]:

@@ -16,11 +16,12 @@ from protocols.selection.rules import corrupted
 
 
 def distance(first: Lanes, second: Lanes) -> int:
-    """The squared distance of two rounds' sums (d,), lanes read as signed numbers mod 2^64: exact, any size.
+    """The squared distance of two rounds' sums (d,), lanes read as signed numbers: exact, a difference may take 65 bits.
 
     Of sums, not means: every round has N data owners, so that it is N^2 times that of the means and orders the same.
     """
-    return sum(value * value for value in (first - second).view(np.int64).tolist())
+    pairs = zip(first.view(np.int64).tolist(), second.view(np.int64).tolist(), strict=True)
+    return sum((a - b) ** 2 for a, b in pairs)
 
 
 def distances(sums: Sequence[Lanes]) -> list[list[int]]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from protocols.onchain.duties import FIRST_TURN, STAGGER
 from protocols.onchain.lanes import PER_CHUNK, chunk_count, word_count
 
 MOST_PARAMETERS = 32_000
 """The contract keeps sets of at most 128 chunks in half a word."""
 MOST_ROUNDS, LEAST_GROUP, MOST_GROUP = 16, 2, 255
 FULL = word_count(PER_CHUNK)
+HELPERS = 4
+"""Data owners whose turns a settle window must have room for; more of them falling silent empties rounds anyway."""
 
 CREATE, CREATE_CHUNK = 258_000, 68_450
 POST_FIRST, POST, POST_WORD = 17_100, 44_000, 22_660
@@ -78,10 +81,30 @@ def blocks_needed(dimension: int, rounds: int, group_size: int, block_gas: int) 
     return -(-session_gas(dimension, rounds, group_size).by_function["upload"] // block_gas)
 
 
-def misfit(dimension: int, rounds: int, group_size: int, upload_blocks: int, block_gas: int) -> str:
+def settle_needed(dimension: int, rounds: int, group_size: int, block_gas: int) -> int:
+    """Blocks in which the distances are certainly measured by data owners if the owner does nothing.
+
+    The first HELPERS of them get their turns, then full blocks of measuring, eight chunks of one sender at once.
+    """
+    turns = STAGGER * (FIRST_TURN + min(rounds * group_size, HELPERS))
+    measuring = session_gas(dimension, rounds, group_size).by_function["measure"]
+    return turns - (-measuring // block_gas) - (-chunk_count(dimension) // 8) + 2
+
+
+def hurried(dimension: int, rounds: int, group_size: int, settle_blocks: int, block_gas: int) -> str:
+    """Why nobody could finish measuring within ``settle_blocks``; "" where data owners can."""
+    least = settle_needed(dimension, rounds, group_size, block_gas)
+    if settle_blocks >= least:
+        return ""
+    return f"a settle window of {settle_blocks} blocks is too short: data owners need {least} to measure the distances"
+
+
+def misfit(
+    dimension: int, rounds: int, group_size: int, upload_blocks: int, block_gas: int, settle_blocks: int | None = None
+) -> str:
     """Why a session cannot be played on chain, in a sentence with the gas it would take; "" where it can.
 
-    upload_blocks: the window for uploads.  block_gas: the chain's limit for a block.
+    upload_blocks, settle_blocks: the windows (None: not looked at).  block_gas: the chain's limit for a block.
     """
     if not 1 <= rounds <= MOST_ROUNDS or not LEAST_GROUP <= group_size <= MOST_GROUP:
         return (
@@ -101,4 +124,4 @@ def misfit(dimension: int, rounds: int, group_size: int, upload_blocks: int, blo
             f"{dimension:,} parameters do not fit: {costs}; the uploads alone fill {blocks} blocks of {block_gas:,} "
             f"gas, and the window has {upload_blocks}"
         )
-    return ""
+    return "" if settle_blocks is None else hurried(dimension, rounds, group_size, settle_blocks, block_gas)

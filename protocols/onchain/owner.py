@@ -16,6 +16,8 @@ from protocols.sessions.effects import Effect, Transact
 
 CHUNKS_AT_ONCE = 64
 """Chunk contracts that the creation makes; ``addChunks`` makes the rest."""
+SETUP_BLOCKS = 300
+"""A session that is not started so long after its creation is given up: its owner takes the deposit back."""
 
 
 class OnchainOwner:
@@ -41,7 +43,10 @@ class OnchainOwner:
 
     def tick(self, block: int) -> list[Effect]:
         """A new block, after its events."""
-        return self._once([*overdue(self.view, block, 0), *judging(self.view, block, 0)])
+        view = self.view
+        if view.terms is not None and view.state == State.SETUP and block > view.created + SETUP_BLOCKS:
+            return self._once([Transact("exit", (), key="exit")])
+        return self._once([*overdue(view, block, 0), *judging(view, block, 0)])
 
     @property
     def over(self) -> bool:
@@ -69,7 +74,7 @@ class OnchainOwner:
             if len(self._chunks) > CHUNKS_AT_ONCE:
                 first.append(Transact("addChunks", (len(self._chunks) - CHUNKS_AT_ONCE,), key="chunks"))
             return [*first, *(Transact("postModel", (c, self._chunks[c]), key=f"model/{c}") for c in missing)]
-        if self._whitelist and not self.view.whitelist:
+        if self._whitelist and not self.view.listed:
             return []
         t = self.training
         told = {

@@ -20,10 +20,17 @@ class Member:
 
 
 class OnchainView:
-    """terms is None until the creation was seen, training until the start. since: block in which the state began."""
+    """terms is None until the creation was seen, training until the start. since: block in which the state began.
+
+    listed: only who is in ``whitelist`` may register; an empty list admits nobody.
+    """
 
     def __init__(self, session: int) -> None:
         self.session = session
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every event, as after a reorganisation: whoever holds this view sees what is folded next."""
         self.state = State.SETUP
         self.deadline = self.since = 0
         self.head = b""
@@ -31,6 +38,7 @@ class OnchainView:
         self.training: Training | None = None
         self.created = 0
         self.members: list[Member] = []
+        self.listed = False
         self.whitelist: set[bytes] = set()
         self.posted: set[int] = set()
         self.measured: set[int] = set()
@@ -53,6 +61,10 @@ class OnchainView:
     def member_of(self, address: bytes) -> Member | None:
         """The data owner with this wallet, if registered."""
         return next((m for m in self.members if m.address == address), None)
+
+    def admits(self, address: bytes) -> bool:
+        """Whether the owner lets this wallet register."""
+        return not self.listed or address in self.whitelist
 
     def round_of(self, place: int) -> int:
         """Number of the round that a place is in."""
@@ -78,6 +90,7 @@ class OnchainView:
             case ev.ModelPosted(chunk=chunk):
                 self.posted.add(chunk)
             case ev.Whitelisted(who=who):
+                self.listed = True
                 self.whitelist |= set(who)
             case ev.Started(training=training, deadline=deadline):
                 self.training = training

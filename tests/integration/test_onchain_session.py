@@ -75,6 +75,21 @@ async def test_the_chain_has_the_mean_of_the_rounds_that_m_krum_keeps() -> None:
     assert len(posted) == dimension
 
 
+async def test_the_contract_measures_full_lanes_as_we_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    any_lanes = lambda model, parties: rng.integers(0, 2**64, len(model), dtype=np.uint64)  # noqa: E731
+    async with factory() as (client, address):
+        monkeypatch.setattr(lanes, "encode", any_lanes)
+        played = await play(client, address, WALLETS, 7, 5, 2, m_krum=2, mu_bps=2500)
+        onchain = Onchain(client, None, address, chain_id=await client.chain_id())
+        sums = [await onchain.round_sum(played.session, r) for r in range(5)]
+        triangle = await onchain.view(played.session, "distances")
+    table = krum.distances(sums)
+    assert max(max(row) for row in table) > 7 * 2**126  # differences beyond 64 bits
+    assert list(triangle) == [table[r][s] for r in range(5) for s in range(r + 1, 5)]
+    assert played.view.rounds(played.view.selected) == list(krum.kept_rounds(range(5), table, 5, 2500, 2))
+
+
 async def test_a_silent_data_owner_empties_its_round() -> None:
     async with factory() as (client, address):
         played = await play(client, address, WALLETS, 100, 3, 2, m_krum=2, silent=frozenset({0}), upload_blocks=6)

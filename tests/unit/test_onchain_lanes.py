@@ -175,6 +175,14 @@ def test_distances_are_exact_beyond_64_bits() -> None:
     assert krum.distances([big, small]) == [[0, 2 * (8 * 10**18) ** 2], [2 * (8 * 10**18) ** 2, 0]]
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 3), min_size=2, max_size=4))
+def test_distances_are_those_of_the_signed_numbers_whatever_the_lanes_hold(rows: list[tuple[int, ...]]) -> None:
+    sums = [np.array(row, dtype=np.int64).view(np.uint64) for row in rows]
+    naive = [[sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) for y in rows] for x in rows]
+    assert krum.distances(sums) == naive
+
+
 def test_an_outlier_is_not_kept() -> None:
     rng = np.random.default_rng(0)
     sums = [lanes.encode(rng.normal(0, 0.1, 50), 8) for _ in range(7)] + [lanes.encode(rng.normal(0, 9, 50), 8)]

@@ -12,7 +12,7 @@ from omninode.config_schema import SECTIONS
 from omninode.demo.options import DemoOptions
 from omninode.errors import UsageError
 from omninode.roles.onchain_owner import usual_m
-from protocols.onchain.limits import MOST_PARAMETERS, blocks_needed, misfit, session_gas
+from protocols.onchain.limits import MOST_PARAMETERS, blocks_needed, misfit, session_gas, settle_needed
 from protocols.selection.rules import M_KRUM, guarantees
 
 BLOCK = 60_000_000
@@ -41,6 +41,17 @@ def test_a_window_that_is_too_short_is_refused_with_the_blocks_it_would_take() -
     assert misfit(30_000, 8, 4, blocks, BLOCK) == ""
     said = misfit(30_000, 8, 4, blocks - 1, BLOCK)
     assert f"the uploads alone fill {blocks} blocks of 60,000,000 gas, and the window has {blocks - 1}" in said
+
+
+def test_a_settle_window_in_which_nobody_could_measure_is_refused() -> None:
+    least = settle_needed(5_090, 4, 3, BLOCK)
+    assert 10 < least <= 20
+    assert misfit(5_090, 4, 3, 20, BLOCK, least) == ""
+    said = misfit(5_090, 4, 3, 20, BLOCK, least - 1)
+    assert said == f"a settle window of {least - 1} blocks is too short: data owners need {least} to measure the distances"
+    assert settle_needed(5_090, 4, 200, BLOCK) == least + 0  # turns are not waited for without end
+    assert settle_needed(5_090, 4, 3, 6_000_000) > least
+    assert settle_needed(250, 1, 2, BLOCK) >= 10 - 1
 
 
 @pytest.mark.parametrize(("rounds", "size"), [(17, 2), (0, 2), (4, 1), (4, 256)])

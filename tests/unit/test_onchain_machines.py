@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 
 from protocols.onchain import events as ev
 from protocols.onchain import lanes
+from protocols.onchain.data_owner import OnchainDataOwner
+from protocols.onchain.limits import settle_needed
+from protocols.onchain.owner import SETUP_BLOCKS
 from protocols.onchain.params import State
+from protocols.onchain.view import OnchainView
 from protocols.sessions.effects import Note, Remember, Transact
+from tests.unit import onchain_kit
 from tests.unit.onchain_kit import CONTEXT, OWNER, WINDOW, Play, seed_of, terms
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -235,3 +240,56 @@ def test_status_is_plain() -> None:
     assert status["claimed"] == 1
     assert play.machines[OWNER].status()["refund"] == 1
     assert CONTEXT.session == 1 and WINDOW > 3
+
+
+def test_data_owners_measure_within_the_shortest_window_that_limits_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def keep(who: bytes, effect: Transact, block: int) -> bool:
+        return who != OWNER or effect.call in ("postModel", "start")
+
+    window = settle_needed(300, 3, 2, 36_000_000)
+    monkeypatch.setattr(onchain_kit, "WINDOW", window)
+    play = Play(rounds=3, size=2, keep=keep, chosen=terms(m_krum=2))
+    view = play.run()
+    opened = next(e.block for e in play.history if isinstance(e, ev.SuppressionOpened))
+    settled = next(e.block for e in play.history if isinstance(e, ev.Selected))
+    assert view.selected
+    assert settled - opened <= window
+
+
+def test_an_empty_whitelist_admits_nobody() -> None:
+    play = Play()
+    view = play.chain.view
+    assert view.admits(play.wallets[0])
+    view.apply(ev.Whitelisted(1, 1, ()))
+    assert not view.admits(play.wallets[0])
+    view.apply(ev.Whitelisted(1, 1, (play.wallets[0],)))
+    assert view.admits(play.wallets[0]) and not view.admits(play.wallets[1])
+
+
+def test_a_key_on_chain_that_is_not_ours_leaves_the_round_empty() -> None:
+    play = Play(rounds=1)
+    play.run()
+    wallet = play.wallets[0]
+    machine = OnchainDataOwner(CONTEXT, wallet, seed_of("peer", wallet), seed_of("another seed"))
+    machine.model_ready(play.models[wallet])
+    said = [effect for event in play.history for effect in machine.chain(event)]
+    assert [e.name for e in said if isinstance(e, Note)] == ["update_refused"]
+    assert not [e for e in said if getattr(e, "call", "") == "upload"]
+    assert "not this node's" in machine.refused
+
+
+def test_a_setup_that_leads_nowhere_is_given_up() -> None:
+    play = Play(keep=lambda who, e, _: e.call != "start")
+    machine = play.machines[OWNER]
+    play.feed(OWNER, machine, play.chain.take())
+    assert machine.tick(1 + SETUP_BLOCKS) == []
+    assert [e.call for e in machine.tick(2 + SETUP_BLOCKS) if isinstance(e, Transact)] == ["exit"]
+    assert machine.tick(3 + SETUP_BLOCKS) == []
+
+
+def test_a_view_that_is_cleared_is_as_new() -> None:
+    play = Play()
+    play.run()
+    view = play.chain.view
+    view.clear()
+    assert vars(view) == vars(OnchainView(1))
