@@ -8,8 +8,9 @@ everything twice as slow for every bit. Integers only.
 from __future__ import annotations
 
 from omninode.learning.document import SessionDocument
+from protocols.selection import tuning
 
-LEAST_BOUND = 16
+LEAST_BOUND = tuning.LEAST_BOUND
 """With less the rounding says more than the update."""
 
 

@@ -26,7 +26,7 @@ SHRINK = 2
 SCORE_BASE = UNIT * 3 // 4
 """What scores of 0 leave of B: updates that agree no more with the reference are short, late ones."""
 LEAST_BOUND = 16
-"""With less the rounding says more than the update (certificate ``zk`` demands it as well)."""
+"""With less the rounding says more than the update (certificate ``zk`` takes the same number from here)."""
 COARSE_BITS = 10
 """B stays above 2^-10, whatever the updates do."""
 
