@@ -90,7 +90,7 @@ class SessionDocument:
 
     def __post_init__(self) -> None:
         if type(self.format) is not int or self.format != FORMAT:
-            raise fail(f"format {self.format!r:.40} is unknown; this node reads format {FORMAT}")
+            raise fail(_other(self.format))
         if type(self.weights) is not bytes or len(self.weights) != 32:
             raise fail("weights must be the 32 bytes of a SHA-256 digest")
         bounded_integer("min_samples", self.min_samples, 1, 1 << 32)
@@ -164,6 +164,8 @@ class SessionDocument:
             raw = msgpack.unpackb(data, strict_map_key=True, use_list=False)
         except (ValueError, msgpack.UnpackException, RecursionError) as error:
             raise fail(f"not MessagePack ({type(error).__name__})") from None
+        if isinstance(raw, dict) and raw.get("format") != FORMAT:
+            raise fail(_other(raw.get("format")))
         fields = mapping("the document", raw, {*cls.__dataclass_fields__, "parameters"})
         parameters = fields.pop("parameters")
         model = unpack_model(fields.pop("model"))
@@ -177,6 +179,11 @@ class SessionDocument:
         if document.encode() != data:
             raise fail("the bytes are not in canonical form")
         return document
+
+
+def _other(found: Any) -> str:
+    why = "a session ends with the version of omninode that it began with"
+    return f"format {found!r:.40} is unknown; this node reads format {FORMAT} ({why})"
 
 
 def unpack_model(raw: Any) -> Model:
