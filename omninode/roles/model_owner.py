@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +14,15 @@ from omninode.errors import RefusedError, UsageError
 from omninode.learning import precision
 from omninode.learning.document import UNIT_LR, SessionDocument
 from omninode.learning.service import TrainingFailed
-from omninode.roles import owner_tuning
+from omninode.roles import owner_perturb, owner_tuning
 from omninode.roles.certificate import certify, insecure
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
-from omninode.roles.owner_model import OwnerModel, Publication
+from omninode.roles.owner_model import OwnerModel
+from omninode.roles.owner_publish import Publication
 from omninode.roles.session_keys import Beforehand
 from omninode.roles.terms import check_proved, guarantee, perturbed, proved, public_part, published_rule, terms
-from omninode.store.blobs import BlobError
+from omninode.store.blobs import BlobError, BlobMissing, StoreFull
 from protocols.sessions import machines
 from protocols.sessions.limits import check_params
 from protocols.sessions.owner import OwnerMachine
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 GAS_RESERVE = 5 * 10**16  # wei kept for the owner's own transactions
 REFERENCE_TRIES = 3
+APPLY_TRIES = 3
 
 
 class ModelOwner:
@@ -47,6 +51,7 @@ class ModelOwner:
         self.model = OwnerModel(services)
         self._creating = trio.Lock()
         self._applying: set[int] = set()
+        self._unreadable: set[int] = set()
 
     async def run(self) -> None:
         """Have a model: the saved one, or a first one trained on the owner's own data."""
@@ -100,7 +105,7 @@ class ModelOwner:
         """After every input: has the machine opened the sum?"""
         machine = driver.machine
         assert isinstance(machine, OwnerMachine)
-        ours = driver.session not in self._applying and not self.model.has(driver.session)
+        ours = driver.session not in self._applying | self._unreadable and not self.model.has(driver.session)
         if machine.result is not None and ours:
             self._applying.add(driver.session)
             driver.start_work(partial(self._apply, driver, machine))
@@ -114,31 +119,42 @@ class ModelOwner:
     async def _apply_result(self, driver: SessionDriver, machine: OwnerMachine) -> None:
         assert machine.result is not None
         params = machine.view.p
-        document = await self._document_of(params)
+        try:
+            document = await self._document_of(params)
+        except ValueError as error:  # of a version before this one
+            self._unreadable.add(driver.session)
+            self._services.log.error("sum_lost", session=driver.session, reason=str(error))
+            self._services.events.write("session_failed", session=driver.session, reason=str(error))
+            return
         await self.model.ready.wait()
-        await self.model.apply(driver.session, params, document, machine.result)
+        for attempt in range(APPLY_TRIES):
+            try:
+                return await self.model.apply(driver.session, params, document, machine.result)
+            except TrainingFailed as error:
+                self._services.log.warning("apply_failed", session=driver.session, reason=str(error), attempt=attempt)
+                if attempt == APPLY_TRIES - 1:
+                    raise
+                await trio.sleep(2.0**attempt)
 
     # -- creation -------------------------------------------------------------------------------------------------
 
     async def create_session(self, overrides: dict[str, Any]) -> dict[str, Any]:
         """Escrow and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         async with self._creating:
+            self.model.require()  # before that its layers are not known
             zk = proved(self._services.config.model_owner, overrides)
             by_rule = published_rule(self._services.config.model_owner, overrides)
+            if perturbed(self._services.config.model_owner, overrides):  # puts nothing out that is not paid for, then
+                plan = owner_perturb.unhidden(self.model.model, self.model.preset.min_samples)
+                await self._escrow(self._params(overrides, plan, zk))
             document, note, says = await self._offered(zk, overrides)
             params = self._params(overrides, document, zk)
             if zk:
                 params = await certify(self._services, params)
-            market = self._services.market
-            escrow = await market.required_escrow(params)
-            balance = await market.client.balance(self._services.wallet.address)
-            if balance < escrow + GAS_RESERVE:
-                raise RefusedError(
-                    f"the wallet holds {balance} wei, the session needs {escrow} and gas", "send ether to the wallet"
-                )
+            escrow = await self._escrow(params)
             if params.uses_reference:
                 await self._prepare_reference(document)
-            session = await market.create_session(params, key=f"create/{secrets.token_hex(8)}")
+            session = await self._services.market.create_session(params, key=f"create/{secrets.token_hex(8)}")
         holds, why = guarantee(params)
         self._services.events.write("session_created", session=session, escrow=escrow)
         tuned = owner_tuning.note(by_rule, document, params)
@@ -148,12 +164,21 @@ class ModelOwner:
             **({"warning": insecure(self._services.keys.label)} if zk and self._services.keys.label else {}),
         }  # fmt: skip
 
+    async def _escrow(self, params: SessionParams) -> int:
+        """What the session takes in wei. Raises RefusedError if that is not there."""
+        market = self._services.market
+        escrow = await market.required_escrow(params)
+        balance = await market.client.balance(self._services.wallet.address)
+        if balance < escrow + GAS_RESERVE:
+            raise RefusedError(
+                f"the wallet holds {balance} wei, the session needs {escrow} and gas", "send ether to the wallet"
+            )
+        return escrow
+
     async def _prepare_reference(self, document: SessionDocument) -> None:
         """Before there is a session that would have to wait for it. Raises RefusedError."""
-        try:
+        with _refusing("the reference update cannot be made", "look at the owner's data"):
             await self.model.reference(document)
-        except (TrainingFailed, ValueError) as error:
-            raise RefusedError(f"the reference update cannot be made: {error}", "look at the owner's data") from error
 
     def _params(self, overrides: dict[str, Any], document: SessionDocument, zk: bool) -> SessionParams:
         """What the session will be. Raises UsageError, or RefusedError where its numbers do not go together."""
@@ -174,6 +199,7 @@ class ModelOwner:
 
     async def offer(self, overrides: dict[str, Any]) -> tuple[SessionDocument, Publication]:
         """Put the current model out for a session of another kind than the market's. Raises as ``create_session``."""
+        self.model.require()
         chosen = self._services.config.model_owner
         if perturbed(chosen, overrides):
             raise UsageError(
@@ -186,9 +212,9 @@ class ModelOwner:
         """The session document, notes for the owner ("" for none), and a sentence on what is published."""
         chosen = self._services.config.model_owner
         if perturbed(chosen, overrides):
-            self.model.require()
-            document, note = await self.model.hide()
-            await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
+            with _refusing("the perturbed model cannot be put out", "try again"):
+                document, note = await self.model.hide()
+                await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
             return document, note, f"{document.part.sentence}, perturbed"
         published = await self._publish(public_part(chosen, overrides, self.model.model))
         document = await self._document(zk, published, published_rule(chosen, overrides))
@@ -196,10 +222,8 @@ class ModelOwner:
         return document, "\n".join(filter(None, notes)), published.part.sentence
 
     async def _publish(self, part: PublicPart) -> Publication:
-        try:
+        with _refusing("the model cannot be put out", "try again"):
             return await self.model.publish(part)
-        except TrainingFailed as error:
-            raise RefusedError(f"the initial model cannot be made: {error}", "try again") from error
 
     async def _document(self, zk: bool, published: Publication, by_rule: bool) -> SessionDocument:
         """The session document of the current model, put where data owners can fetch it.
@@ -222,5 +246,19 @@ class ModelOwner:
             initial=published.initial, server_lr=following.server_lr if following else UNIT_LR,
             follows=following.follows if following else 0,
         )  # fmt: skip
-        await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
+        with _refusing("the session document cannot be put out", "try again"):
+            await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
         return document
+
+
+@contextmanager
+def _refusing(what: str, cure: str) -> Iterator[None]:
+    """RefusedError instead of what training and the blob store raise."""
+    try:
+        yield
+    except StoreFull as error:
+        raise RefusedError(f"{what}: {error}", "make room on its disk, or raise node.blob_space, and try again") from error
+    except BlobMissing as error:
+        raise RefusedError(f"{what}: blob {error} is not here", "restore node.data_dir from a copy") from error
+    except (TrainingFailed, BlobError, ValueError) as error:
+        raise RefusedError(f"{what}: {error}", cure) from error

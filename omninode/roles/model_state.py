@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from omninode.learning.model_spec import layers_of
-from omninode.learning.public_part import choose
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from omninode.learning.model_spec import Model
-    from omninode.learning.public_part import PublicPart
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 
 
 @dataclass(frozen=True)
@@ -24,10 +12,10 @@ class ModelState:
     """weights: digest in hex of the blob of all weights, which is not served to others.
 
     bound: of the next session, integer, with the preset's frac_bits, if it publishes bound_layers; () stands for all.
-    accuracy: on the owner's held-out data, None without any. applied: sessions whose sum is in the weights, with the
-    accuracy after each.  initial: digest in hex of the blob of W0, "" where it is not made yet.  norms: of the
-    pre-training update, by layer; empty in what was saved before there were public layers.  architecture: see
-    ``owner_architecture.fingerprint``.
+    other_bounds: the last ones of other parts, by their layers.  accuracy: on the owner's held-out data, None without
+    any.  applied: sessions whose sum is in the weights, with the accuracy after each.  initial: digest in hex of the
+    blob of W0, "" where it is not made yet.  architecture: see ``owner_architecture.fingerprint``.  served: layers that
+    sessions ever published; None in what was saved before that was written down.
     """
 
     preset: str
@@ -38,8 +26,9 @@ class ModelState:
     applied: tuple[tuple[int, float | None], ...] = ()
     bound_layers: tuple[str, ...] = ()
     initial: str = ""
-    norms: tuple[tuple[str, float], ...] = ()
     architecture: str = ""
+    other_bounds: tuple[tuple[tuple[str, ...], int], ...] = ()
+    served: tuple[str, ...] | None = None
 
     def encode(self) -> str:
         """JSON, for ``decode``."""
@@ -48,32 +37,28 @@ class ModelState:
     @classmethod
     def decode(cls, text: str) -> ModelState:
         """What ``encode`` wrote, or an earlier version of it."""
-        raw = json.loads(text)
+        known = {field.name for field in fields(cls)}
+        raw = {name: value for name, value in json.loads(text).items() if name in known}
         raw["applied"] = tuple((session, accuracy) for session, accuracy in raw["applied"])
-        raw["norms"] = tuple((layer, norm) for layer, norm in raw.get("norms", ()))
         raw["bound_layers"] = tuple(raw.get("bound_layers", ()))
+        raw["other_bounds"] = tuple((tuple(layers), bound) for layers, bound in raw.get("other_bounds", ()))
+        raw["served"] = None if raw.get("served") is None else tuple(raw["served"])
         return cls(**raw)
 
-    def bound_for(self, model: Model, part: PublicPart) -> int:
-        """The bound of the next session if it publishes ``part``.
+    def bound_of(self, listed: tuple[str, ...]) -> int | None:
+        """The bound of the next session if it publishes these layers (() for all); None where none is known."""
+        return {**dict(self.other_bounds), self.bound_layers: self.bound}.get(listed)
 
-        Where the last one published other layers, the bound is changed as the norm of the pre-training update changes
-        between the two parts: no norm of the new one was ever opened.
-        """
-        if part.listed == self.bound_layers:
-            return self.bound
-        before = choose(model, self.bound_layers or None)
-        return max(1, math.floor(self.bound * self._norm(model, part) / self._norm(model, before)))
+    def knowing(self, listed: tuple[str, ...], bound: int) -> ModelState:
+        """With a first bound for these layers; that of the last session stays what it is."""
+        return replace(self, other_bounds=(*self.other_bounds, (listed, bound)))
 
-    def _norm(self, model: Model, part: PublicPart) -> float:
-        """Of the pre-training update within ``part``; where that is unknown, of as many equal coordinates."""
-        known = dict(self.norms)
-        if not known.keys() >= set(part.layers):
-            return math.sqrt(part.dimension)
-        return max(math.hypot(*(known[layer] for layer in part.layers)), 1e-9)
+    def following(self, listed: tuple[str, ...], bound: int) -> ModelState:
+        """With what a session that published these layers says of the next bound."""
+        known = {**dict(self.other_bounds), self.bound_layers: self.bound}
+        others = tuple((layers, old) for layers, old in known.items() if layers != listed)
+        return replace(self, bound=bound, bound_layers=listed, other_bounds=others)
 
-
-def norms_of(model: Model, update: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
-    """``ModelState.norms`` of an update (d,) of all weights."""
-    parts = {layer: choose(model, (layer,)).take(update) for layer in layers_of(model.tensors)}
-    return tuple((layer, float(np.linalg.norm(part.astype(np.float64)))) for layer, part in parts.items())
+    def serving(self, layers: Sequence[str], all_layers: Sequence[str]) -> ModelState:
+        """With these layers among those that sessions published, in the order of the model."""
+        return replace(self, served=tuple(x for x in all_layers if x in {*(self.served or ()), *layers}))

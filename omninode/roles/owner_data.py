@@ -33,25 +33,39 @@ def prepare(path: str, data_dir: Path, root_images: int, seed: int) -> OwnerData
         raise RefusedError("a model owner needs some data of its own", "set data.path in the configuration")
     if not root_images:
         return OwnerData(Path(path), None)
-    folder = data_dir / FOLDER
     own, root = _split(Path(path), root_images, seed)
+    return OwnerData(_kept(data_dir, "own.npz", own), _kept(data_dir, "root.npz", root))
+
+
+def halves(own: Path, data_dir: Path, seed: int) -> tuple[Path, Path, int]:
+    """Files of two halves of ``own``, shuffled, below ``data_dir``, and how many samples the second, smaller one has.
+
+    Raises RefusedError for fewer than two samples or a file that cannot be read, StoreError.
+    """
+    base, probe = _split(own, 0, seed)
+    return _kept(data_dir, "base.npz", base), _kept(data_dir, "probe.npz", probe), len(probe)
+
+
+def _kept(data_dir: Path, name: str, part: Samples) -> Path:
+    folder = data_dir / FOLDER
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        for name, part in (("own.npz", own), ("root.npz", root)):
-            local_data.save(folder / name, part)
+        local_data.save(folder / name, part)
     except OSError as error:
         raise disk_error(error, folder) from error
-    return OwnerData(folder / "own.npz", folder / "root.npz")
+    return folder / name
 
 
-def _split(path: Path, root_images: int, seed: int) -> tuple[Samples, Samples]:
+def _split(path: Path, held_out: int, seed: int) -> tuple[Samples, Samples]:
+    """The samples of a file, shuffled, in two; half of them are held out where ``held_out`` is 0."""
     try:
         samples = local_data.load(path)
     except local_data.DataError as error:
         raise RefusedError(str(error), "correct data.path") from error
     order = np.random.default_rng(seed).permutation(len(samples)).astype(np.int64)
     try:
-        return hold_out(samples.take(order), root_images)
+        return hold_out(samples.take(order), held_out or len(samples) // 2)
     except local_data.DataError as error:
-        cure = "give the model owner more data, or set model_owner.root_images lower"
+        cure = "give the model owner more data"
+        cure += ", or set model_owner.root_images lower" if held_out else ""
         raise RefusedError(f"{path}: {error}", cure) from error

@@ -31,6 +31,26 @@ _ONES = (1.0, 1.0, 1.0)
 KNOWN = "these very weights were published unperturbed before: nothing is hidden until a session has changed them"
 
 
+class LeadsNowhere(Exception):
+    """A perturbed session's sum, which one data owner can have made so, gives no weights; the text says why."""
+
+
+def unhidden(model: Model, min_samples: int) -> SessionDocument:
+    """As long and as bounded as the document that ``hide`` makes, but for no weights: to see what it will cost.
+
+    Raises RefusedError.
+    """
+    try:
+        spec = perturb.check_model(model)
+    except ValueError as error:
+        raise RefusedError(str(error), 'set model_owner.model_privacy = "perturb" on a fresh node') from error
+    return SessionDocument(
+        model=spec, weights=bytes(32), train=perturb.SESSION, min_samples=min_samples, frac_bits=upload.FRAC_BITS,
+        bound=upload.integer_bound(spec), seed=secrets.randbits(63),
+        perturbation=Perturbation((1.0,) * spec.classes, _ONES),
+    )  # fmt: skip
+
+
 async def hide(
     services: Services, model: Model, weights: bytes, own: Path, min_samples: int
 ) -> tuple[SessionDocument, str]:
@@ -39,19 +59,14 @@ async def hide(
     Returns the document of a session that can be created, and what its owner should know. The secrets are in the store
     before anybody can know of the session. Raises RefusedError where that cannot be.
     """
-    try:
-        spec = perturb.check_model(model)
-    except ValueError as error:
-        raise RefusedError(str(error), 'set model_owner.model_privacy = "perturb" on a fresh node') from error
+    plan = unhidden(model, min_samples)
+    spec = plan.model
     digest = weights_digest(weights)
     seed, context = services.new_seed(), services.context(0).bind("perturb", services.wallet.address, digest)
     drawn = perturb.draw(spec, seed, context)
     hidden = perturb.perturb(spec, drawn, np.frombuffer(weights, "<f4")).astype("<f4").tobytes()
-    trial = SessionDocument(
-        model=spec, weights=await trio.to_thread.run_sync(lambda: services.blobs.put(hidden, public=True)),
-        train=perturb.SESSION, min_samples=min_samples, frac_bits=upload.FRAC_BITS, bound=1 << upload.FRAC_BITS,
-        seed=secrets.randbits(63), perturbation=Perturbation(drawn.noise, _ONES),
-    )  # fmt: skip
+    put = await trio.to_thread.run_sync(lambda: services.blobs.put(hidden, public=True))
+    trial = replace(plan, weights=put, bound=1 << upload.FRAC_BITS, perturbation=Perturbation(drawn.noise, _ONES))
     vectors = await _own_vectors(services, trial, hidden, own)
     bounds, bound = _bounds(vectors), upload.integer_bound(spec)
     document = replace(trial, bound=bound, perturbation=Perturbation(drawn.noise, bounds))
@@ -66,7 +81,10 @@ async def secrets_of(services: Services, document: SessionDocument) -> Secrets:
     """The secrets of one of our sessions. Raises RefusedError if the store does not know them."""
     saved = await trio.to_thread.run_sync(services.store.meta_get, _KEY + document.digest().hex())
     if saved is None:
-        raise RefusedError("the secrets of this perturbed session are not in the store", "restore the node's store")
+        raise RefusedError(
+            "the secrets of this perturbed session are not in the store: its sum cannot be used without them",
+            "restore the node's store from a copy and start the node again",
+        )
     raw = json.loads(saved)
     return perturb.draw(document.model, bytes.fromhex(raw["seed"]), bytes.fromhex(raw["context"]))
 
@@ -76,7 +94,7 @@ async def stepped(
 ) -> NDArray[np.float32]:
     """All weights (d,) after one step along the de-noised mean gradient.
 
-    mean: (3 d,) real, packed, of the accepted uploads. Raises TrainingFailed where the step is not finite.
+    mean: (3 d,) real, packed, of the accepted uploads. Raises LeadsNowhere, or RefusedError as ``secrets_of``.
     """
     assert document.perturbation is not None
     drawn = await secrets_of(services, document)
@@ -84,7 +102,7 @@ async def stepped(
     rate = document.train.lr * document.server_lr / UNIT_LR
     moved = weights - rate * perturb.denoise(document.model, drawn, vectors)
     if not np.abs(moved).max() < np.finfo(np.float32).max:
-        raise TrainingFailed("the step of this perturbed session is not finite")
+        raise LeadsNowhere("the step of this perturbed session is not finite")
     return moved.astype(np.dtype("<f4"))
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
+import structlog
 import torch
 import trio
 
@@ -22,12 +25,12 @@ from omninode.learning.document import SessionDocument
 from omninode.learning.jobs import Job, Result
 from omninode.learning.perturb_torch import gradient, squares
 from omninode.learning.presets import DIGITS
-from omninode.learning.service import TrainingFailed
+from omninode.learning.service import TrainingDiverged, TrainingFailed
 from omninode.learning.training import train
 from omninode.roles import model_owner, owner_architecture, owner_perturb, terms
 from omninode.roles.owner_model import OwnerModel
 from protocols.sessions.limits import check_params
-from protocols.sessions.owner import Output
+from protocols.sessions.owner import Output, OwnerMachine
 from protocols.sessions.params import Mode, Payout, Rule, SessionParams
 from tests.unit.perturb_kit import one_thread
 from tests.unit.test_roles_verified import services, view_of  # noqa: F401
@@ -47,7 +50,9 @@ class WorkerHere:
         for job in jobs:
             try:
                 raw, before = operations.do(job.fields, before, torch.device("cpu"))
-            except (ValueError, FloatingPointError) as error:
+            except FloatingPointError as error:
+                raise TrainingDiverged(str(error)) from error
+            except ValueError as error:
                 raise TrainingFailed(str(error)) from error
             results.append(Result.unpack(raw))
         return results
@@ -126,18 +131,129 @@ async def test_only_the_perturbed_weights_are_served(owner: model_owner.ModelOwn
     )  # fmt: skip
 
 
-async def test_secrets_are_fresh_and_in_the_store_alone(owner: model_owner.ModelOwner, node: Any) -> None:
-    first, _, _ = await owner._offered(False, {})
+async def test_secrets_are_fresh_and_in_the_store_alone(
+    owner: model_owner.ModelOwner, node: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the offer to the applied sum nothing of them is logged, told as an event, or in a public blob."""
+    logged: list[Any] = []
+    node.log = structlog.wrap_logger(None, processors=[lambda _, __, event: logged.append(dict(event)) or drop()])
+    first, note, says = await owner._offered(False, {})
     second, _, _ = await owner._offered(False, {})
     drawn = [await owner_perturb.secrets_of(node, document) for document in (first, second)]
     assert drawn[0].gamma != drawn[1].gamma and first.weights != second.weights
-    saved = json.loads(node.store.meta_get("perturb/" + first.digest().hex()))
-    public = b"".join(node.blobs.read(digest) for digest in (first.digest(), first.weights))
-    told = (node.data_dir / "events.jsonl").read_bytes() if (node.data_dir / "events.jsonl").exists() else b""
-    for secret in (bytes.fromhex(saved["seed"]), saved["seed"].encode(), np.float64(drawn[0].gamma).tobytes()):
-        assert secret not in public and secret not in told
+    await owner.model.apply(5, params_of(first), first, summed(node, first, tmp_path))
+    zeros = np.zeros(second.parameters, np.int64)
+    node.trainer = Failing(TrainingDiverged("a weight is not a finite number"))
+    await owner.model.apply(6, params_of(second), second, Output(zeros, 4, sizes=(1,) * 4, norms=(-1,) * 4))
+    events = (node.data_dir / "events.jsonl").read_bytes()
+    assert b"model_improved" in events and b"sum_dropped" in events and b"pretrained" in events
+    assert any(entry["event"] == "sum_dropped" for entry in logged)
+    told = [events, repr(logged).encode(), "".join(capsys.readouterr()).encode(), (note + says).encode()]
+    told += [path.read_bytes() for path in (node.blobs.root / "public").iterdir()]
+    assert len(told) > 6
+    for document, secret in zip((first, second), drawn, strict=True):
+        saved = json.loads(node.store.meta_get("perturb/" + document.digest().hex()))
+        seed, gamma = bytes.fromhex(saved["seed"]), float(secret.gamma)
+        forms = [seed, saved["seed"].encode(), repr(gamma)[:10].encode()]
+        forms += [np.dtype(kind).type(gamma).tobytes() for kind in ("<f4", "<f8")]
+        assert not [form for form in forms for text in told if form in text]
     with pytest.raises(RefusedError, match="not in the store"):
         await owner_perturb.secrets_of(node, replace(first, seed=1))
+
+
+def drop() -> Any:
+    raise structlog.DropEvent
+
+
+class Failing:
+    """A trainer that never comes to a result."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def run(self, jobs: Sequence[Job]) -> list[Result]:
+        raise self.error
+
+
+async def test_a_killed_worker_loses_no_sum(
+    owner: model_owner.ModelOwner, node: Any, tmp_path: Any, autojump_clock: Any
+) -> None:
+    document, _, _ = await owner._offered(False, {})
+    output, before, working = summed(node, document, tmp_path), await owner.model.weights(), node.trainer
+    node.trainer = Failing(TrainingFailed("the training worker ended with code -9"))
+    with pytest.raises(TrainingFailed, match="code -9"):
+        await owner.model.apply(5, params_of(document), document, output)
+    assert not owner.model.has(5) and await owner.model.weights() == before
+
+    class Shaky:
+        left = 2
+
+        async def run(self, jobs: Sequence[Job]) -> list[Result]:
+            if self.left:
+                self.left -= 1
+                raise TrainingFailed("the training worker ended with code -9")
+            return await working.run(jobs)  # type: ignore[no-any-return]
+
+    node.trainer = Shaky()
+    machine: Any = SimpleNamespace(result=output, view=SimpleNamespace(p=params_of(document)))
+    await owner._apply_result(SimpleNamespace(session=5), machine)  # type: ignore[arg-type]
+    assert owner.model.has(5) and await owner.model.weights() != before
+
+
+async def test_without_its_secrets_a_sum_waits(owner: model_owner.ModelOwner, node: Any, tmp_path: Any) -> None:
+    document, _, _ = await owner._offered(False, {})
+    output, key = summed(node, document, tmp_path), "perturb/" + document.digest().hex()
+    lost = replace(document, seed=document.seed ^ 1)
+    with pytest.raises(RefusedError, match="not in the store") as caught:
+        await owner.model.apply(5, params_of(lost), lost, output)
+    assert "restore the node's store" in caught.value.cure and not owner.model.has(5)
+    node.store.meta_put("perturb/" + lost.digest().hex(), node.store.meta_get(key))
+    await owner.model.apply(5, params_of(lost), lost, output)
+    assert owner.model.has(5)
+
+
+async def test_a_document_of_an_earlier_version_is_told_once(
+    owner: model_owner.ModelOwner, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = node.blobs.put(msgpack.packb({"format": 1, "model": {}}), public=True)
+    params = view_of(Mode.VERIFIED, doc_digest=digest).p
+    started: list[Any] = []
+    machine = object.__new__(OwnerMachine)
+    monkeypatch.setattr(OwnerMachine, "view", SimpleNamespace(p=params))
+    monkeypatch.setattr(machine, "result", object(), raising=False)
+    driver: Any = SimpleNamespace(session=7, start_work=started.append, machine=machine)
+    owner._look(driver)
+    await started[0]()
+    owner._look(driver)
+    assert len(started) == 1 and not owner.model.has(7)
+    events = (node.data_dir / "events.jsonl").read_text()
+    assert events.count("format 1 is unknown") == 1 and "the version of omninode that it began with" in events
+
+
+@pytest.mark.parametrize(("overrides", "words"), [({}, "the wallet holds 1 wei"), ({"committee": 3}, "committee")])
+async def test_what_is_not_paid_for_leaves_nothing(
+    owner: model_owner.ModelOwner, node: Any, overrides: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def escrow(params: SessionParams) -> int:
+        return 10**18
+
+    async def balance(address: bytes) -> int:
+        return 1
+
+    node.market = SimpleNamespace(required_escrow=escrow, client=SimpleNamespace(balance=balance))
+    written: list[str] = []
+    monkeypatch.setattr(node.store, "meta_put", lambda key, value: written.append(key))
+    before = {path.name for kind in ("public", "private") for path in (node.blobs.root / kind).iterdir()}
+    with pytest.raises(RefusedError, match=words):
+        await owner.create_session(overrides)
+    assert {path.name for kind in ("public", "private") for path in (node.blobs.root / kind).iterdir()} == before
+    assert not written
+
+
+async def test_a_perturbed_model_counts_as_served(owner: model_owner.ModelOwner) -> None:
+    assert owner.model.require().served == ()
+    await owner._offered(False, {})
+    assert owner.model.require().served == ("fc1", "fc2", "fc3")
 
 
 async def test_a_sum_becomes_a_step_along_the_true_gradient(

@@ -13,14 +13,16 @@ import pytest
 import trio
 
 from omninode import config
-from omninode.errors import ConfigError, UsageError
+from omninode.errors import ConfigError, RefusedError, UsageError
+from omninode.learning.bound import PLAYED_FACTOR
 from omninode.learning.document import UNIT_LR, SessionDocument
 from omninode.learning.jobs import Job, Result
 from omninode.learning.presets import DIGITS
 from omninode.learning.public_part import PublicPart, choose
 from omninode.roles import model_owner
-from omninode.roles.model_state import ModelState, norms_of
-from omninode.roles.owner_model import KNOWN_WHOLE, MODEL_KEY, OwnerModel
+from omninode.roles.model_state import ModelState
+from omninode.roles.owner_model import MODEL_KEY, OwnerModel
+from omninode.roles.owner_publish import known
 from protocols.sessions.owner import Output
 from protocols.sessions.params import SessionParams
 from tests.unit.test_config_load import GOOD, write
@@ -80,6 +82,11 @@ async def document_of(owner: model_owner.ModelOwner, part: PublicPart, **changes
     return made
 
 
+def played(part: PublicPart) -> int:
+    """The first bound: of an update of threes."""
+    return int(3 * np.sqrt(part.dimension) * PLAYED_FACTOR * 2**16)
+
+
 def params_for(made: SessionDocument) -> SessionParams:
     changes = {"doc_digest": made.digest(), "dimension": made.parameters, "bound": made.bound, "frac_bits": 16}
     return view_of(Mode.VERIFIED, **changes).p
@@ -113,7 +120,28 @@ async def test_the_whole_model_is_served_from_its_first_session_on(owner: model_
 async def test_weights_that_were_open_are_called_so(owner: model_owner.ModelOwner) -> None:
     assert (await owner.model.publish(PART)).note == ""
     await owner.model.publish(choose(DIGITS.model))
-    assert (await owner.model.publish(PART)).note == KNOWN_WHOLE
+    assert (await owner.model.publish(PART)).note == known(("fc1",))
+
+
+async def test_what_was_open_stays_known_after_a_session(owner: model_owner.ModelOwner, node: Any) -> None:
+    made = await document_of(owner, choose(DIGITS.model))
+    await owner.model.apply(4, params_for(made), made, opened(made, 0.5))
+    assert (await owner.model.publish(PART)).note == known(("fc1",))
+    again = OwnerModel(node)
+    await again.load_or_pretrain()
+    assert (await again.publish(choose(DIGITS.model, ("fc3",)))).note == known(("fc1", "fc2"))
+
+
+async def test_parts_that_make_the_whole_together_are_told(owner: model_owner.ModelOwner, node: Any) -> None:
+    """Each session may publish other layers: who fetches all has all, and the owner is told before that session."""
+    first = await owner.model.publish(PART)
+    assert (await owner.model.publish(PART)).note == ""
+    second = await owner.model.publish(choose(DIGITS.model, ("fc1",)))
+    full = PART.put(np.zeros(D, np.float32), np.frombuffer(node.blobs.read(first.weights), "<f4"))
+    full = choose(DIGITS.model, ("fc1",)).put(full, np.frombuffer(node.blobs.read(second.weights), "<f4"))
+    assert np.array_equal(full, TRAINED)
+    assert second.note == known(("fc2", "fc3")) and "earlier sessions published fc2, fc3" in second.note
+    assert owner.model.require().served == ("fc1", "fc2", "fc3")
 
 
 @pytest.mark.parametrize("server_lr", [UNIT_LR, UNIT_LR // 2])
@@ -161,24 +189,96 @@ async def test_a_reference_starts_where_a_data_owner_starts(owner: model_owner.M
 
 
 async def test_each_session_can_publish_other_layers(owner: model_owner.ModelOwner) -> None:
+    at_first = owner.model.require().bound
     first, other = await document_of(owner, PART), choose(DIGITS.model, ("fc1",))
     await owner.model.apply(4, params_for(first), first, opened(first, 0.5))
-    state, norms = owner.model.require(), dict(owner.model.require().norms)
+    state = owner.model.require()
     assert state.bound_layers == PART.layers
     made = await document_of(owner, other)
-    expected = state.bound * norms["fc1"] / np.hypot(norms["fc2"], norms["fc3"])
-    assert made.bound == pytest.approx(expected, rel=1e-5)
+    assert made.bound == played(other)
     assert (await document_of(owner, PART)).bound == state.bound
     await owner.model.apply(5, params_for(made), made, opened(made, -0.5))
-    assert owner.model.require().bound_layers == ("fc1",)
+    state = owner.model.require()
+    assert state.bound_layers == ("fc1",) and set(dict(state.other_bounds)) == {(), PART.layers}
+    assert (await document_of(owner, choose(DIGITS.model))).bound == at_first
 
 
-async def test_the_first_bound_is_the_norm_of_the_public_part(owner: model_owner.ModelOwner) -> None:
-    update = TRAINED - INITIAL
+async def test_the_first_bound_of_the_whole_is_the_norm_of_pretraining(owner: model_owner.ModelOwner) -> None:
     whole = await document_of(owner, choose(DIGITS.model))
-    assert whole.bound == int(np.linalg.norm(update.astype(np.float64)) * 2**16)
+    assert whole.bound == int(np.linalg.norm((TRAINED - INITIAL).astype(np.float64)) * 2**16)
+
+
+async def test_the_first_bound_of_a_part_is_played_once(owner: model_owner.ModelOwner, node: Any) -> None:
+    """One half of the owner's data trains a model from W0, the other half is a data owner's."""
     made = await document_of(owner, PART)
-    assert made.bound == pytest.approx(np.linalg.norm(PART.take(update)) * 2**16, rel=1e-5)
+    assert made.bound == played(PART)
+    base, job = node.trainer.last("pretrain"), node.trainer.last("train")
+    assert (Path(base["data"]).name, Path(job["data"]).name) == ("base.npz", "probe.npz")
+    assert (job["weights"], job["initial"], job["public"]) == (None, INITIAL.tobytes(), PART.layers)
+    assert job["train"]["epochs"] == 4 * DIGITS.train.epochs  # 15 samples, a data owner has 50 or more
+    count = len(node.trainer.jobs)
+    assert (await document_of(owner, PART)).bound == made.bound
+    assert len(node.trainer.jobs) == count
+
+
+async def test_weights_of_a_file_say_nothing_of_the_bound(node: Any) -> None:
+    choosing(node, weights="start.safetensors")
+    role = model_owner.ModelOwner(node)
+    await role.model.load_or_pretrain()
+    assert (await document_of(role, choose(DIGITS.model))).bound == played(choose(DIGITS.model))
+    assert not node.trainer.last("train")["public"]
+
+
+async def test_training_that_moves_nothing_is_refused(node: Any) -> None:
+    class Still(PlainTrainer):
+        def _do(self, job: dict[str, Any]) -> Result:
+            made = super()._do(job)
+            return replace(made, update=None if made.update is None else made.update * 0)
+
+    node.trainer = Still()
+    with pytest.raises(RefusedError, match="norm 0") as caught:
+        await OwnerModel(node).load_or_pretrain()
+    assert "data.path" in caught.value.cure
+    node.trainer = PlainTrainer()
+    role = model_owner.ModelOwner(node)
+    await role.model.load_or_pretrain()
+    node.trainer = Still()
+    with pytest.raises(RefusedError, match="norm 0"):
+        await role.create_session({"public_layers": ["fc3"]})
+
+
+async def test_another_preset_is_not_taken_up(owner: model_owner.ModelOwner, node: Any) -> None:
+    choosing(node, preset="mnist")
+    with pytest.raises(RefusedError, match=r"is of preset digits, model_owner\.preset says mnist"):
+        await OwnerModel(node).load_or_pretrain()
+
+
+@pytest.mark.parametrize(("blob", "words"), [(b"1234", "have 4 bytes, the model takes 20360"), (None, "are not here")])
+async def test_weights_that_do_not_fit_are_not_taken_up(
+    owner: model_owner.ModelOwner, node: Any, blob: bytes | None, words: str
+) -> None:
+    digest = node.blobs.put(blob).hex() if blob else "ab" * 32
+    node.store.meta_put(MODEL_KEY, replace(owner.model.require(), weights=digest).encode())
+    with pytest.raises(RefusedError, match=words):
+        await OwnerModel(node).load_or_pretrain()
+
+
+async def test_a_full_store_is_told(owner: model_owner.ModelOwner, node: Any) -> None:
+    node.blobs.max_total = node.blobs.used
+    with pytest.raises(RefusedError, match="would exceed") as caught:
+        await owner.create_session({"public_layers": ["fc3"]})
+    assert "make room" in caught.value.cure
+    node.blobs.delete(bytes.fromhex(owner.model.require().weights))
+    node.blobs.max_total = 1 << 30
+    with pytest.raises(RefusedError, match="is not here"):
+        await owner.create_session({"public_layers": ["fc2"]})
+
+
+async def test_before_the_model_is_there_no_layer_is_judged(node: Any) -> None:
+    role = model_owner.ModelOwner(node)
+    for asked in (role.create_session, role.offer):
+        with pytest.raises(RefusedError, match="not trained yet"):
+            await asked({"public_layers": ["of.my.own.model"]})
 
 
 async def test_certificate_zk_counts_what_is_published(owner: model_owner.ModelOwner) -> None:
@@ -194,12 +294,13 @@ async def test_a_state_from_before_is_taken_up(node: Any) -> None:
     node.store.meta_put(MODEL_KEY, json.dumps({**old, "applied": [[1, 0.65], [2, None]]}))
     role = model_owner.ModelOwner(node)
     await role.model.load_or_pretrain()
-    assert role.model.require() == ModelState(**old, applied=((1, 0.65), (2, None)))
+    everything = choose(DIGITS.model).layers
+    assert role.model.require() == ModelState(**old, applied=((1, 0.65), (2, None)), served=everything)
     assert not node.trainer.jobs
     assert (await document_of(role, choose(DIGITS.model))).bound == 1000
     published = await role.model.publish(PART)
-    assert published.bound == int(1000 * np.sqrt(PART.dimension / D))  # nothing is known but the number of parameters
-    assert published.note == KNOWN_WHOLE
+    assert published.bound == played(PART)
+    assert published.note == known(("fc1",))
     assert node.blobs.read(published.initial) == INITIAL.tobytes()
     again = OwnerModel(node)
     await again.load_or_pretrain()
@@ -208,10 +309,21 @@ async def test_a_state_from_before_is_taken_up(node: Any) -> None:
 
 
 def test_a_state_survives_its_text() -> None:
-    norms = norms_of(DIGITS.model, TRAINED)
-    state = ModelState("digits", "ab", 7, None, 0.5, ((1, 0.5),), ("fc3",), "cd", norms)
+    state = ModelState(
+        "digits", "ab", 7, None, 0.5, ((1, 0.5),), ("fc3",), "cd", "", (((), 5), (("fc1",), 6)), ("fc3",)
+    )
     assert ModelState.decode(state.encode()) == state
-    assert np.hypot.reduce([norm for _, norm in norms]) == pytest.approx(np.linalg.norm(TRAINED), rel=1e-6)
+    raw = json.loads(state.encode())
+    assert ModelState.decode(json.dumps({**raw, "norms": [["fc1", 2.5]]})) == state  # written by an earlier version
+
+
+def test_bounds_by_part() -> None:
+    state = ModelState("digits", "ab", 7, None, None).knowing(("fc3",), 5)
+    assert (state.bound_of(()), state.bound_of(("fc3",)), state.bound_of(("fc1",))) == (7, 5, None)
+    state = state.following(("fc3",), 6)
+    assert (state.bound, state.bound_of(("fc3",)), state.bound_of(())) == (6, 6, 7)
+    state = state.following(("fc3",), 4).following((), 8)
+    assert (state.bound, state.bound_of(("fc3",)), state.bound_of(())) == (8, 4, 8)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""What a session publishes of the owner's weights, and what it says of what earlier ones published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import trio
+
+from omninode.learning.public_part import choose
+from omninode.roles.owner_bound import measured
+from omninode.roles.owner_start import with_initial
+
+if TYPE_CHECKING:
+    from omninode.learning.model_spec import Model
+    from omninode.learning.presets import Preset
+    from omninode.learning.public_part import PublicPart
+    from omninode.roles.model_state import ModelState
+    from omninode.roles.owner_data import OwnerData
+    from omninode.roles.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a session is told of the model. weights, initial: digests of public blobs; initial b"" where all is public.
+
+    bound: integer, with the preset's frac_bits.  note: for the owner, "" if there is nothing to say.
+    """
+
+    part: PublicPart
+    weights: bytes
+    initial: bytes
+    bound: int
+    note: str
+
+
+def known(layers: Sequence[str]) -> str:
+    """For the owner: what no session can make private any more."""
+    return (
+        f"earlier sessions published {', '.join(layers)} too: whoever fetched them then has them, and may put them "
+        "together with what is public now; only how later sessions change them is private"
+    )
+
+
+async def planned(
+    services: Services, preset: Preset, model: Model, data: OwnerData, state: ModelState, part: PublicPart
+) -> ModelState:
+    """The state once ``part`` is published: with W0, a bound, and its layers among the served ones.
+
+    To be written before anything is put out. Raises TrainingFailed, RefusedError, BlobError.
+    """
+    bound = state.bound_of(part.listed)
+    if bound is None or not part.whole:
+        state = await with_initial(services, model, state)
+    if bound is None:
+        bound = await measured(services, preset, model, part, data, bytes.fromhex(state.initial))
+        state = state.knowing(part.listed, bound)
+    return state.serving(part.layers, choose(model).layers)
+
+
+async def put_out(services: Services, state: ModelState, part: PublicPart, before: Sequence[str]) -> Publication:
+    """Let others have ``part`` of the weights of a ``planned`` state. before: layers that were served already."""
+    digest, bound, blobs = bytes.fromhex(state.weights), state.bound_of(part.listed), services.blobs
+    assert bound is not None
+    if part.whole:
+        await trio.to_thread.run_sync(blobs.set_public, digest, True)
+        return Publication(part, digest, b"", bound, "")
+    whole = await trio.to_thread.run_sync(blobs.read, digest)
+    published = part.take(np.frombuffer(whole, dtype="<f4")).tobytes()
+    put = await trio.to_thread.run_sync(lambda: blobs.put(published, public=True))
+    other = tuple(layer for layer in before if layer not in part.layers)
+    return Publication(part, put, bytes.fromhex(state.initial), bound, known(other) if other else "")
