@@ -84,7 +84,8 @@ class Archive:
             meta = mapping(f"the tensor {name!r:.60}", raw)
             file = text(meta.get("path_name"))
             if file in files:  # a copy is made for each
-                raise ForeignError("two layers of the model share their weights: each needs its own")
+                what = "layers of the model share their weights" if folder == "weights" else "constants are one"
+                raise ForeignError(f"two {what}: each needs its own")
             files.add(file)
             tensors[text(name)] = self._tensor(folder, f"the tensor {name!r:.60}", file, meta)
         return tensors

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from omninode.learning.foreign_archive import ForeignError
-from omninode.learning.foreign_check import Dtype, Exported, Ref, Step
+from omninode.learning.foreign_check import Exported
+from omninode.learning.foreign_scales import Scales
+from omninode.learning.foreign_steps import Dtype, Ref, Step
 
-MAX_VALUE = 1 << 27
-MAX_VALUES = 1 << 30
 _INTEGER_BITS = 63
 _TRIED = (1, 2, 5)
 
@@ -22,8 +22,8 @@ _TRIED = (1, 2, 5)
 class Graph:
     """An exported model as a ``models.Net``.
 
-    Every batch size is tried first without numbers (torch's "meta" device): no value may have more than 2**27 of them,
-    all together 2**30.  Raises ForeignError where the graph does not give (batch, classes).  classes: labels.
+    Every batch size is tried first without numbers (torch's "meta" device), see ``foreign_scales``.
+    Raises ForeignError where the graph does not give (batch, classes).  classes: labels.
     """
 
     def __init__(self, exported: Exported) -> None:
@@ -40,16 +40,17 @@ class Graph:
         """Logits (m, classes) of samples (m, features) with all weights flat (d,)."""
         if len(samples) not in self._tried:
             self._try(len(samples))
-        return self._run(flat, samples, math.inf)
+        return self._run(flat, samples)
 
     def _try(self, batch: int) -> None:
         flat = torch.empty(sum(self._lengths), device="meta")
         samples = torch.empty(batch, math.prod(self._exported.shape), device="meta")
         try:
-            logits = self._run(flat, samples, MAX_VALUES)
+            with Scales():
+                logits = self._run(flat, samples)
         except ForeignError:
             raise
-        except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError, AttributeError) as error:
+        except Exception as error:  # operators and their shape inference raise anything, down to AssertionError
             said = (str(error) or type(error).__name__).splitlines()[0]
             raise ForeignError(f"the exported model does not run on {batch} samples: {said:.200}") from None
         if logits.dtype != torch.float32 or logits.dim() != 2 or len(logits) != batch or logits.shape[1] < 2:
@@ -60,7 +61,7 @@ class Graph:
         self.classes = logits.shape[1]
         self._tried.add(batch)
 
-    def _run(self, flat: Tensor, samples: Tensor, room: float) -> Tensor:
+    def _run(self, flat: Tensor, samples: Tensor) -> Tensor:
         exported = self._exported
         parts = torch.split(flat, self._lengths)
         values: dict[str, Any] = {
@@ -77,10 +78,6 @@ class Graph:
                 raise ForeignError(
                     f"{step.operator} makes {len(results)} values, the graph expects {len(step.outputs)}"
                 )
-            if room < math.inf:
-                room -= sum(_weighed(step, result) for result in results)
-                if room < 0:
-                    raise ForeignError(f"the exported model needs more than {MAX_VALUES} numbers at once")
             values.update((name, result) for name, result in zip(step.outputs, results, strict=True) if name)
         logits: Tensor = values[exported.output]
         return logits
@@ -95,6 +92,8 @@ def _resolve(step: Step) -> Any:
 
 
 def _integer(function: Any, a: Any, b: Any) -> int:
+    if type(a) is not int or type(b) not in (int, type(None)):  # a text or a list times a size would be a large one
+        raise ForeignError("the exported model computes with a size that is no number")
     made = function(a) if b is None else function(a, b)
     if not isinstance(made, int) or made.bit_length() > _INTEGER_BITS:
         raise ForeignError("the exported model computes with a size that is no 63-bit integer")
@@ -115,10 +114,3 @@ def _value(value: Any, values: dict[str, Any]) -> Any:
         case list():
             return [_value(item, values) for item in value]
     return value
-
-
-def _weighed(step: Step, result: Any) -> int:
-    count = result.numel() if isinstance(result, Tensor) else 1
-    if count > MAX_VALUE:
-        raise ForeignError(f"{step.operator} makes {count} numbers, more than {MAX_VALUE}")
-    return count

@@ -51,6 +51,13 @@ class Random(Plain):
         super().__init__()
         self.register_buffer("noise", torch.randn(3))
 
+class Scaled(Plain):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", torch.ones(3))
+    def forward(self, x):
+        return super().forward(x) * self.scale
+
 class Counting(Plain):
     def __init__(self):
         super().__init__()
@@ -142,6 +149,15 @@ def test_a_module_of_another_layout(package: Path) -> None:
     model = ForeignModel("module", "their_model:Plain", 0, (2, 3), 3, (("fc1.weight", (5, 7)),))
     with pytest.raises(ForeignError, match=r"fc1.weight of shape \(5, 6\) where the session document says fc1.weight"):
         foreign.load(model, None, [model.source])
+
+
+def test_buffers_follow_the_weights_to_another_device(package: Path) -> None:
+    """As torch.nn.Module.to does; "meta" stands in for a GPU."""
+    model, weights = described("Scaled")
+    net = foreign.load(model, None, [model.source])
+    there = net(torch.empty(model.parameters, device="meta"), torch.empty(4, 6, device="meta"))
+    assert (there.device.type, there.shape) == ("meta", (4, 3))
+    assert net(torch.from_numpy(weights), torch.ones(4, 6)).device.type == "cpu"
 
 
 def test_dropout_does_nothing(package: Path) -> None:

@@ -75,7 +75,58 @@ def test_entries_that_overlap(data: bytes) -> None:
 
 def test_many_entries(data: bytes) -> None:
     files = {**kit.entries(data), **{f"extra/{i}": b"" for i in range(foreign_archive.MAX_ENTRIES)}}
-    refused(kit.archive(files), "entries, expected")
+    refused(kit.archive(files), "expected 1 to 2048 entries")
+
+
+@pytest.mark.parametrize(
+    "end, far",
+    [
+        ((60_000, 100), None), ((3, 60_000 * 49), None), ((3, 100), (60_000, 100)), ((3, 100), (3, 1 << 40)),
+        ((0xFFFF, 0xFFFFFFFF), (3, 100)),
+    ],
+)  # fmt: skip
+def test_a_large_directory_is_not_even_read(
+    monkeypatch: pytest.MonkeyPatch, end: tuple[int, int], far: tuple[int, int] | None
+) -> None:
+    """Each line of it would become an object of half a kilobyte."""
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("read"))
+    lines = b"PK\1\2" + bytes(200)
+    if far:
+        lines += struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, far[0], far[0], far[1], 0)
+        lines += struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+    ending = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, end[0], end[0], end[1], 0, 0)
+    refused(lines + ending, "too large a directory")
+
+
+def test_a_comment_that_hides_where_the_directory_is(data: bytes) -> None:
+    buffer = io.BytesIO(data)
+    with zipfile.ZipFile(buffer, "a") as made:
+        made.comment = b"x"
+    refused(buffer.getvalue(), "does not end in a directory")
+
+
+def test_copies_of_one_tensor(data: bytes) -> None:
+    """Each line of the list would become a copy: 300 lines of one megabyte are 300 megabytes."""
+
+    def change(raw: Any) -> None:
+        raw["config"] = {f"t{i}": {**raw["config"]["conv.weight"], "is_param": False} for i in range(300)}
+
+    refused_changed(data, change, "each needs its own", kit.WEIGHTS)
+
+    def many(raw: Any) -> None:
+        raw["config"] = {f"t{i}": {"path_name": f"weight_{i}"} for i in range(foreign_archive.MAX_TENSORS + 1)}
+
+    refused_changed(data, many, "1025 weights, more than 1024", kit.WEIGHTS)
+
+
+@pytest.mark.parametrize("name", ["\x1b]0;owned\x07.weight", "conv\nnorm", "caf\xe9"])
+def test_names_that_are_not_printable(data: bytes, name: str) -> None:
+    def change(raw: Any) -> None:
+        raw["graph_module"]["signature"]["input_specs"][0]["parameter"]["parameter_name"] = name
+
+    refused_changed(data, change, "printable ASCII")
+    refused_changed(data, lambda raw: raw["config"].update({name: raw["config"].pop("conv.weight")}), "printable",
+                    kit.WEIGHTS)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["../../evil", "extra/../../evil", "extra//evil", "data/aotinductor/model/run.so",
@@ -234,6 +285,30 @@ def test_sizes_that_grow_without_bound(data: bytes) -> None:
 
     assert "sym_size" in json.loads(kit.entries(data)[kit.GRAPH])["graph_module"]["graph"]["nodes"][0]["target"]
     refused_changed(data, change, "63-bit")
+
+
+@pytest.mark.parametrize(
+    "arg", [{"as_string": "A"}, {"as_ints": [1]}, {"as_tensor": {"name": "p_conv_bias"}}, {"as_float": 1.5},
+            {"as_bool": True}, {"as_none": True}]
+)  # fmt: skip
+def test_integer_operators_work_on_integers_alone(data: bytes, arg: Any) -> None:
+    """A text times 2**29 would be half a gigabyte."""
+
+    def change(raw: Any) -> None:
+        args = [{"name": "a", "arg": arg}, {"name": "b", "arg": {"as_int": 1 << 29}}]
+        step = {"target": "_operator.mul", "inputs": args, "outputs": [{"as_sym_int": {"as_name": "q"}}]}
+        kit.nodes(raw).insert(0, step)
+
+    refused_changed(data, change, "works on sizes|size that is no number")
+
+
+def test_samples_of_impossible_size(data: bytes) -> None:
+    for size in (0, -1, 1 << 30):
+
+        def change(raw: Any, size: int = size) -> None:
+            raw["graph_module"]["graph"]["tensor_values"]["x"]["sizes"][2] = {"as_int": size}
+
+        refused_changed(data, change, "may be dynamic|one sample of the exported model")
 
 
 def test_too_many_steps(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
