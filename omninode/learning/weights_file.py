@@ -110,8 +110,14 @@ def _read_torch(path: Path) -> dict[str, Any]:
         raise WeightsFileError(f"{path.name} must hold tensors by name: torch.save(model.state_dict(), FILE)")
     if any(value.layout != torch.strided for value in raw.values()):
         raise WeightsFileError(f"{path.name} holds a tensor that is not dense")
-    floating = (torch.bfloat16, torch.float16)
-    return {name: (value.float() if value.dtype in floating else value).numpy() for name, value in raw.items()}
+    for name, value in raw.items():
+        if value.dtype not in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
+            kind = str(value.dtype).removeprefix("torch.")
+            raise WeightsFileError(f"{path.name}: {name!r:.60} is {kind}; weights are floating-point numbers")
+    return {
+        name: (value.float() if value.dtype == torch.bfloat16 else value).detach().numpy()
+        for name, value in raw.items()
+    }
 
 
 def _real(path: Path, name: Any, value: NDArray[Any]) -> NDArray[np.float32]:

@@ -56,6 +56,11 @@ def test_torch_files_and_other_precisions(tmp_path: Path, kind: torch.dtype) -> 
         assert np.array_equal(weights_file.flat(MODEL, weights_file.read(tmp_path / "c.safetensors")), FLAT)
 
 
+def test_parameters_as_they_come_out_of_a_module(tmp_path: Path) -> None:
+    torch.save({"fc1.weight": torch.nn.Parameter(torch.ones(3, 4))}, tmp_path / "a.pt")
+    assert weights_file.read(tmp_path / "a.pt")["fc1.weight"].sum() == 12
+
+
 def test_a_malicious_pickle_does_not_run(tmp_path: Path) -> None:
     made = tmp_path / "made"
     for name in ("a.pt", "b.pth", "c.safetensors"):
@@ -85,9 +90,10 @@ def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     torch.save([torch.zeros(2)], tmp_path / "list.pt")
     with pytest.raises(WeightsFileError, match="tensors by name"):
         weights_file.read(tmp_path / "list.pt")
-    torch.save({"fc1.weight": torch.zeros(3, 4, dtype=torch.int64)}, tmp_path / "int.pt")
-    with pytest.raises(WeightsFileError, match="floating-point"):
-        weights_file.read(tmp_path / "int.pt")
+    for kind in (torch.int64, torch.bool, torch.complex64, torch.complex32, torch.float8_e4m3fn, torch.float8_e5m2):
+        torch.save({"fc1.weight": torch.zeros(3, 4).to(kind)}, tmp_path / "int.pt")
+        with pytest.raises(WeightsFileError, match=f"'fc1.weight' is {str(kind)[6:]}; weights are floating-point"):
+            weights_file.read(tmp_path / "int.pt")
     torch.save({"fc1.weight": torch.eye(3).to_sparse()}, tmp_path / "sparse.pt")
     with pytest.raises(WeightsFileError, match="not dense"):
         weights_file.read(tmp_path / "sparse.pt")
