@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from contracts import loader
 from omninode.chain.abi import AbiError
 from omninode.chain.client import Contract
 from omninode.chain.cursor import Batch, EventCursor
-from omninode.chain.errors import ChainError
+from omninode.chain.errors import ChainError, RpcUnavailable
 from omninode.chain.interface import Interface, Log
 from omninode.chain.transaction import Receipt
 from protocols.errors import LocalProtocolError
@@ -23,10 +23,20 @@ if TYPE_CHECKING:
     from omninode.chain.txqueue import TxQueue
     from omninode.chain.wire import Block
 
+MOST_ADDRESSES = 500
 MIN_GAS = 400_000
 MIN_GAS_OF = {"create": 6_000_000, "upload": 2_500_000, "postKey": 800_000, "measure": 1_500_000, "poke": 1_500_000}
 """Whoever acts last in a state also ends it, and the first to write a chunk pays most: an estimate may be of the cheap
 path."""
+
+
+class NotAFactory(ChainError):
+    """There is a contract at the address, but no factory of the on-chain baseline."""
+
+    def __init__(self, address: bytes) -> None:
+        super().__init__(
+            f"the contract at 0x{address.hex()} is no factory of the on-chain baseline; correct chain.onchain"
+        )
 
 
 @cache
@@ -41,6 +51,30 @@ def factory_interface() -> Interface:
 def head_interface() -> Interface:
     """SecModelUpdate's ABI."""
     return Interface(loader.load("SecModelUpdate").abi)
+
+
+class _Split:
+    """A client whose requests for logs name at most ``MOST_ADDRESSES`` contracts each: nodes take no more than 1000."""
+
+    def __init__(self, client: ChainClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
+        return await self._all(addresses, lambda some: self._client.logs(some, first, last))
+
+    async def logs_of(self, addresses: Sequence[bytes], block_hash: bytes) -> list[Log]:
+        return await self._all(addresses, lambda some: self._client.logs_of(some, block_hash))
+
+    async def _all(
+        self, addresses: Sequence[bytes], ask: Callable[[Sequence[bytes]], Awaitable[list[Log]]]
+    ) -> list[Log]:
+        found: list[Log] = []
+        for start in range(0, len(addresses), MOST_ADDRESSES):
+            found += await ask(addresses[start : start + MOST_ADDRESSES])
+        return sorted(found, key=lambda log: (log.block, log.index))
 
 
 class HeadsCursor(EventCursor[ev.OnchainEvent]):
@@ -79,7 +113,7 @@ class Onchain:
         self.chain_id, self.start_block = chain_id, start_block
         self.contract = Contract(address, factory_interface())
         self.heads: dict[int, bytes] = {}
-        self._terms: dict[int, OnchainTerms] = {}
+        self._terms: dict[int, tuple[object, OnchainTerms]] = {}  # and what they were read for
         if queue is not None:
             queue.learn(self.contract.interface)
 
@@ -113,8 +147,22 @@ class Onchain:
         """What was fixed at the session's deployment."""
         if session not in self._terms:
             struct, state = await self.view(session, "terms"), await self.view(session, "stateView")
-            self._terms[session] = terms_from_struct(struct, state["owner"])
-        return self._terms[session]
+            self._terms[session] = (None, terms_from_struct(struct, state["owner"]))
+        return self._terms[session][1]
+
+    async def check(self) -> None:
+        """NotAFactory where the contract is something else; other ChainErrors where nothing can be learnt."""
+        try:
+            await self.count()
+        except RpcUnavailable:
+            raise
+        except ChainError as error:
+            raise NotAFactory(self.address) from error
+
+    def forget(self, session: int) -> None:
+        """Nobody needs this session any more; it can still be asked about."""
+        self.heads.pop(session, None)
+        self._terms.pop(session, None)
 
     async def owed(self, session: int, who: bytes) -> int:
         """Wei that ``claim`` would pay."""
@@ -186,10 +234,18 @@ class Onchain:
         if log.address == self.address:
             if name != "Created":
                 return None
-            self.heads[at[0]] = args["head"]
-            return ev.Created(*at, args["head"], await self.terms(at[0]))
+            return await self._created(at, log, args)
         build = _PLAIN.get(name)
         return build(at, args) if build and self.heads.get(at[0]) == log.address else None
+
+    async def _created(self, at: At, log: Log, args: dict[str, Any]) -> ev.Created:
+        """Terms are read once for each creation: after a reorganisation the number may stand for another session."""
+        session, seen = at[0], (args["head"], log.block_hash)
+        self.heads[session] = args["head"]
+        if self._terms.get(session, (None,))[0] != seen:
+            self._terms.pop(session, None)
+            self._terms[session] = (seen, terms_from_struct(await self.view(session, "terms"), args["owner"]))
+        return ev.Created(*at, args["head"], self._terms[session][1])
 
     def cursor(self, start_block: int | None = None, *, confirmations: int = 0) -> HeadsCursor:
         """Events of the factory from ``start_block`` (default: its deployment) and of the heads made since."""
@@ -201,7 +257,9 @@ class Onchain:
                 cursor.follow(event.head)
             return event
 
-        cursor = HeadsCursor(self.client, [self.address], start, decode, confirmations=confirmations)
+        cursor = HeadsCursor(
+            cast("ChainClient", _Split(self.client)), [self.address], start, decode, confirmations=confirmations
+        )
         return cursor
 
 

@@ -15,7 +15,7 @@ import trio
 
 from omninode.chain.errors import ChainError, TransactionFailed
 from omninode.roles.machine import Block, Rollback
-from protocols.onchain.events import OnchainEvent
+from protocols.onchain.events import Created, OnchainEvent, Started
 from protocols.onchain.view import OnchainView
 from protocols.sessions import effects as fx
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from omninode.chain.onchain import Onchain
+    from omninode.chain.transaction import Receipt
     from omninode.roles.services import Services
 
 ONCHAIN = 1 << 48
@@ -31,6 +32,7 @@ AT_ONCE = 8  # transactions of one session under way
 TRIES = 40
 PAUSE_S = 1.0
 DEADLINE_S = 60.0
+LONGEST_PAUSE_S = 60.0
 BEHIND = frozenset({"WrongState", "UnknownChunk", "ChunksMissing", "NotAMember", "NotAllowed", "TooEarly"})
 """Refusals that may only mean that another transaction of ours is not mined yet, or that the node lags."""
 
@@ -38,6 +40,40 @@ BEHIND = frozenset({"WrongState", "UnknownChunk", "ChunksMissing", "NotAMember",
 def stored(session: int) -> int:
     """A session's number in the database."""
     return ONCHAIN | session
+
+
+async def collect(
+    services: Services, onchain: Onchain, role: str, session: int, call: str, done: Callable[[], bool]
+) -> None:
+    """Send ``claim`` or ``exit`` until it is mined, nothing is due, or ``done`` says so: money is not given up.
+
+    A transaction that reverted is followed by another one, never by the same again.
+    """
+    log, number, pause = services.log.bind(session=session, role=role, onchain=True), 0, PAUSE_S
+    while not done():
+        key = f"{role}/{call}" + (f"/{number}" if number else "")
+        try:
+            receipt = await onchain.transact(call, session, (), 0, key, deadline_s=DEADLINE_S)
+        except TransactionFailed as error:
+            log.info("transaction_refused", call=call, reason=str(error))
+            if error.error == "NothingDue":
+                return
+            number += error.sent
+        except ChainError as error:
+            log.warning("transaction_delayed", call=call, error=str(error))
+        else:
+            told(services, session, role, call, receipt)
+            return
+        await trio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def told(services: Services, session: int, role: str, call: str, receipt: Receipt) -> None:
+    """A mined transaction, in the node's events."""
+    services.events.write(
+        "transaction", session=session, role=role, call=call, gas=receipt.gas_used, block=receipt.block, ok=receipt.ok,
+        onchain=True,
+    )  # fmt: skip
 
 
 class OnchainMachine(Protocol):
@@ -75,7 +111,8 @@ class OnchainDriver:
         self._news = trio.Event()
         self._limiter = trio.CapacityLimiter(AT_ONCE)
         self._model: NDArray[np.float64] | None = None
-        self._busy = self._claimed = False
+        self._busy = self._claimed = self._replaced = False
+        self._identity: dict[type[OnchainEvent], object] = {}
         self.machine: OnchainMachine
 
     def push_block(self, block: int, events: list[OnchainEvent]) -> None:
@@ -107,7 +144,7 @@ class OnchainDriver:
                 nursery.cancel_scope.cancel()
             if over:
                 break
-        state = {"done": True, "onchain": True, **self.machine.status()}
+        state = {"done": True, "onchain": True, "replaced": self._replaced, **self.machine.status()}
         await trio.to_thread.run_sync(store.set_state, stored(self.session), self.role, state)
         await trio.to_thread.run_sync(store.forget_inputs, stored(self.session), self.role)
 
@@ -135,14 +172,35 @@ class OnchainDriver:
             self._take(item)
 
     def _take(self, block: Block) -> None:
+        if self._replaced:
+            return
         for event in block.events:
+            if self._is_another(event):  # type: ignore[arg-type]
+                return
             self._dispatch(self.machine.chain(event))  # type: ignore[arg-type]
         self._dispatch(self.machine.tick(block.number))
         if self._after is not None and not self._busy and self.machine.view.ended:
             self._busy = True
             self._nursery.start_soon(self._finish, self._after)
 
+    def _is_another(self, event: OnchainEvent) -> bool:
+        """Whether a reorganisation put other terms in the place of those that were looked at: nothing of it is ours."""
+        match event:
+            case Created(head=head, terms=terms):
+                said: object = (head, terms)
+            case Started(training=training):
+                said = training
+            case _:
+                return False
+        self._replaced = self._identity.setdefault(type(event), said) != said
+        if self._replaced:
+            self.log.warning("session_replaced")
+            self._services.events.write("session_replaced", session=self.session, role=self.role, onchain=True)
+        return self._replaced
+
     def _over(self) -> bool:
+        if self._replaced:
+            return True
         settled = self.machine.over or (self.machine.view.ended and self._claimed)
         return settled and (self._after is None or not self._busy)
 
@@ -177,11 +235,14 @@ class OnchainDriver:
         self._dispatch(self.machine.model_ready(model))  # type: ignore[attr-defined]
 
     async def _transact(self, effect: fx.Transact) -> None:
-        async with self._limiter:
-            await self._send(effect)
-        if effect.call == "claim":
-            self._claimed = True
-            self._news.set()
+        if effect.call not in ("claim", "exit"):
+            async with self._limiter:
+                await self._send(effect)
+            return
+        services, session = self._services, self.session
+        await collect(services, self._onchain, self.role, session, effect.call, lambda: self.machine.over)
+        self._claimed = effect.call == "claim"
+        self._news.set()
 
     async def _send(self, effect: fx.Transact) -> bool:
         """Until it is mined, refused for good, or the state that it belongs to is over."""
@@ -198,13 +259,10 @@ class OnchainDriver:
                     return False
             except ChainError as error:
                 self.log.warning("transaction_delayed", call=effect.call, error=str(error))
-                if state != self.machine.view.state and effect.call not in ("claim", "exit"):
+                if state != self.machine.view.state:
                     return False
             else:
-                self._services.events.write(
-                    "transaction", session=self.session, role=self.role, call=effect.call, gas=receipt.gas_used,
-                    block=receipt.block, ok=receipt.ok, onchain=True,
-                )  # fmt: skip
+                told(self._services, self.session, self.role, effect.call, receipt)
                 return bool(receipt.ok)
             await trio.sleep(PAUSE_S)
         return False

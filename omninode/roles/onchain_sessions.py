@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from omninode.errors import RefusedError, SafetyError, StoreError, cause_of
-from omninode.roles.onchain_driver import ONCHAIN, OnchainDriver
+from omninode.roles.onchain_driver import ONCHAIN, OnchainDriver, collect, stored
 from protocols.onchain.events import Created, OnchainEvent, Registered
-from protocols.onchain.params import State
+from protocols.onchain.params import OnchainTerms, State
 from protocols.onchain.view import OnchainView
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 RESUME_KEY = "onchain/resume-block"
 DRIVER_TRIES = 3
 KEEP_ENDED = 64
+MOST_FOLLOWED = 400
+"""Sessions of others that are followed: making one costs little, so the oldest are forgotten."""
+OLD_BLOCKS = 20_000
+"""A session of others that nobody started in so many blocks since its creation is forgotten."""
+WAIT_S = 1.0
 
 
 class OnchainRole(Protocol):
@@ -38,10 +43,11 @@ class OnchainSessions:
         self.views: dict[int, OnchainView] = {}
         self.drivers: dict[int, OnchainDriver] = {}
         self._history: dict[int, list[tuple[int, list[OnchainEvent]]]] = defaultdict(list)
-        self._done = {
-            s ^ ONCHAIN for s, _, state in services.store.sessions() if s & ONCHAIN and state and state.get("done")
-        }
-        self._asked: set[tuple[int, int]] = set()
+        begun = [(s ^ ONCHAIN, state or {}) for s, _, state in services.store.sessions() if s & ONCHAIN]
+        self._done = {session for session, state in begun if state.get("done")}
+        self._unfinished = {session for session, _ in begun} - self._done
+        self._playing: set[int] = set()
+        self._asked: set[tuple[int, int, bool, OnchainTerms]] = set()
         self._nursery: trio.Nursery
 
     async def run(self) -> None:
@@ -56,8 +62,8 @@ class OnchainSessions:
                 if batch.rolled_back_to is not None:
                     self._roll_back(batch.rolled_back_to)
                 self._on_block(batch.block, batch.events)
-                for session in self._trim():
-                    cursor.leave(self.onchain.heads[session])
+                for head in self._trim(batch.block):
+                    cursor.leave(head)
                 await self._save_position(batch.block)
 
     def _on_block(self, block: int, events: list[OnchainEvent]) -> None:
@@ -80,64 +86,127 @@ class OnchainSessions:
 
     def _ask_roles(self, session: int) -> None:
         view = self.views[session]
-        if session in self.drivers or session in self._done or view.terms is None:
+        if session in self._playing or session in self._done or view.terms is None:
             return
+        ours = view.member_of(self._services.wallet.address) is not None  # then a refusal is no answer any more
         for number, role in enumerate(self._roles):
-            if (session, number) not in self._asked and role.wants(view):
-                self._asked.add((session, number))
+            if (session, number, ours, view.terms) not in self._asked and role.wants(view):
+                self._asked.add((session, number, ours, view.terms))
+                self._playing.add(session)
                 self._nursery.start_soon(self._play, role, view.session)
+                return
 
     async def _play(self, role: OnchainRole, session: int) -> None:
-        """Join and drive. A defect in one session ends neither the others nor this node."""
+        """Join and drive; where that fails for good, still take what the contract owes us."""
+        try:
+            played = await self._drive(role, session)
+            if played or (played is False and await self._take_money(session)):
+                self._done.add(session)
+                self._unfinished.discard(session)
+        finally:
+            self.drivers.pop(session, None)
+            self._playing.discard(session)
+        if session in self.views and session not in self._done:
+            self._ask_roles(session)
+
+    async def _drive(self, role: OnchainRole, session: int) -> bool | None:
+        """True: it is over. None: we take no part. False: it failed, which ends neither others nor this node."""
         for attempt in range(DRIVER_TRIES):
             try:
                 driver = await role.join(self.views[session])
                 if driver is None:
-                    return
+                    return None
+                self._unfinished.add(session)
                 for block, events in self._history[session]:
                     driver.push_block(block, events)
                 self.drivers[session] = driver
                 await driver.run()
-                break
+                return True
             except Exception as error:
                 cause = cause_of(error)
                 if isinstance(cause, StoreError) and not isinstance(cause, SafetyError):
                     raise  # nothing may be sent that is not written down
                 self._services.log.error("session_failed", session=session, onchain=True, exc_info=error)
                 self._services.events.write("session_failed", session=session, onchain=True, reason=str(cause))
+                self.drivers.pop(session, None)
                 if isinstance(cause, SafetyError):
                     break
                 await trio.sleep(2.0**attempt)
-        self.drivers.pop(session, None)
-        self._done.add(session)
+        return False
+
+    async def _take_money(self, session: int) -> bool:
+        """Of a session that cannot be played: wait for its end, or end it where we can; then take what is ours."""
+        services, own = self._services, self._services.wallet.address
+        while (view := self.views.get(session)) is not None and view.terms is not None:
+            if view.p.owner == own:
+                role, call, ready = "model_owner", "exit", view.state == State.SETUP or view.ended
+            elif view.member_of(own) is not None:
+                role, call, ready = "data_owner", "claim", view.ended
+            elif view.state > State.REGISTER:
+                return True
+            else:
+                ready = False  # a registration may be under way
+            if ready:
+                await collect(services, self.onchain, role, session, call, lambda: self._is_paid(session, own))
+                await trio.to_thread.run_sync(services.store.begin, stored(session), role, services.new_seed())
+                state = {"done": True, "onchain": True, "failed": True}
+                await trio.to_thread.run_sync(services.store.set_state, stored(session), role, state)
+                return True
+            await trio.sleep(WAIT_S)
+        return False
+
+    def _is_paid(self, session: int, own: bytes) -> bool:
+        view = self.views.get(session)
+        return view is not None and (
+            own in view.claimed or (view.terms is not None and view.p.owner == own and view.state == State.FINISHED)
+        )
 
     def _roll_back(self, block: int) -> None:
         for session in list(self.views):
             kept = [(at, [e for e in events if e.block <= block]) for at, events in self._history[session]]
             self._history[session] = [(min(at, block), events) for at, events in kept if events]
-            view = self.views[session] = OnchainView(session)
+            view = self.views[session]  # the same object, which roles hold
+            view.clear()
             for _, events in self._history[session]:
                 for event in events:
                     view.apply(event)
-            if view.terms is None:
-                del self.views[session]
+            if view.terms is None and session not in self._playing:
+                del self.views[session], self._history[session]
         for driver in self.drivers.values():
             driver.roll_back(block)
 
     async def _save_position(self, block: int) -> None:
-        """Where a restarted node must begin: before the creation of the oldest session that is not over."""
-        live = [v.created for s, v in self.views.items() if s in self.drivers or v.state < State.PAYMENT]
+        """Where a restarted node must begin: before the creation of the oldest session that is not over for us."""
+        live = [v.created for s, v in self.views.items() if v.terms is not None and self._is_live(v)]
         resume, store = str(min(live, default=block)), self._services.store
         if store.meta_get(RESUME_KEY) != resume:
             await trio.to_thread.run_sync(store.meta_put, RESUME_KEY, resume)
 
-    def _trim(self) -> list[int]:
-        """Forget the oldest ended sessions, all but the last few; which ones."""
-        ended = [s for s, v in self.views.items() if v.state == State.FINISHED and s not in self.drivers]
-        gone = sorted(ended)[: max(0, len(ended) - KEEP_ENDED)]
+    def _is_live(self, view: OnchainView) -> bool:
+        return view.state < State.PAYMENT or self._is_ours(view)
+
+    def _is_ours(self, view: OnchainView) -> bool:
+        """Whether something is still to be done here, now or after a restart."""
+        if view.session in self._playing:
+            return True
+        return view.session in self._unfinished and any(role.wants(view) for role in self._roles)
+
+    def _trim(self, block: int) -> list[bytes]:
+        """Forget what nobody here needs: the oldest ended sessions, and of others that began nothing; their heads."""
+        if len(self.views) <= KEEP_ENDED:
+            return []
+        others = sorted(s for s, v in self.views.items() if not self._is_ours(v))
+        ended = [s for s in others if self.views[s].ended]
+        running = [s for s in others if not self.views[s].ended]
+        old = [s for s in running if self.views[s].state == State.SETUP and block > self.views[s].created + OLD_BLOCKS]
+        late = sorted(set(running) - set(old))
+        gone = [*ended[: max(0, len(ended) - KEEP_ENDED)], *old, *late[: max(0, len(late) - MOST_FOLLOWED)]]
+        heads = [self.views[session].head for session in gone]
         for session in gone:
             del self.views[session], self._history[session]
-        return gone
+            self.onchain.forget(session)
+        self._asked = {asked for asked in self._asked if asked[0] in self.views}
+        return heads
 
     async def create(self, overrides: dict[str, Any]) -> dict[str, Any]:
         """A new session as its model owner. Raises RefusedError or UsageError with what to change."""

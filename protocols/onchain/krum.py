@@ -16,7 +16,7 @@ from protocols.selection.rules import corrupted
 
 
 def distance(first: Lanes, second: Lanes) -> int:
-    """The squared distance of two rounds' sums (d,), lanes read as signed numbers: exact, a difference may take 65 bits.
+    """The squared distance of two rounds' sums (d,), lanes read as signed: exact, a difference may take 65 bits.
 
     Of sums, not means: every round has N data owners, so that it is N^2 times that of the means and orders the same.
     """

@@ -13,7 +13,7 @@ import structlog
 import trio
 from numpy.typing import NDArray
 
-from omninode.chain.errors import RpcUnavailable, TransactionFailed
+from omninode.chain.errors import InsufficientFunds, RpcUnavailable, TransactionFailed
 from omninode.errors import SafetyError, cause_of
 from omninode.roles import onchain_driver
 from omninode.roles.onchain_driver import ONCHAIN, OnchainDriver, stored
@@ -38,6 +38,9 @@ class FakeOnchain:
             raise self.refuse[call].pop(0)
         self.sent.append((call, args, key))
         return SimpleNamespace(gas_used=1, block=1, ok=True)
+
+    def forget(self, session: int) -> None:
+        pass
 
     def uploads(self) -> list[tuple[str, tuple[Any, ...], str]]:
         return sorted(entry for entry in self.sent if entry[0] == "upload")
@@ -90,6 +93,7 @@ def push(driver: OnchainDriver, events: list[ev.OnchainEvent]) -> None:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(onchain_driver, "PAUSE_S", 0.01)
+    monkeypatch.setattr(onchain_driver, "LONGEST_PAUSE_S", 0.01)
     return World(tmp_path)
 
 
@@ -187,6 +191,55 @@ async def test_nothing_due_ends_the_session_too(world: World) -> None:
     push(driver, [event for event in world.play.history if not isinstance(event, ev.Claimed)])
     with trio.fail_after(20):
         await driver.run()
+
+
+def unclaimed(world: World) -> list[ev.OnchainEvent]:
+    return [event for event in world.play.history if not isinstance(event, ev.Claimed | ev.Exited)]
+
+
+async def test_a_claim_that_fails_is_tried_until_it_is_mined(world: World) -> None:
+    chain = FakeOnchain()
+    poor = InsufficientFunds(b"\x01" * 20, 5, 1)
+    reverted = TransactionFailed("claim", "out of gas", sent=True)
+    chain.refuse["claim"] = [poor] * (2 * onchain_driver.TRIES) + [reverted, poor]
+    driver = world.driver(chain)
+    push(driver, unclaimed(world))
+    with trio.fail_after(20):
+        await driver.run()
+    assert [key for call, _, key in chain.sent if call == "claim"] == ["data_owner/claim/1"]
+
+
+async def test_a_session_is_not_done_while_its_claim_is_refused(world: World) -> None:
+    chain = FakeOnchain()
+    chain.refuse["claim"] = [InsufficientFunds(b"\x01" * 20, 5, 1)] * 10_000
+    driver = world.driver(chain)
+    push(driver, unclaimed(world))
+    with trio.move_on_after(0.5):
+        await driver.run()
+    assert [state for _, _, state in world.store.sessions()] == [None]
+
+
+@pytest.mark.parametrize("changed", ["head", "document", "training"])
+async def test_another_session_in_the_same_place_ends_the_driver(world: World, changed: str) -> None:
+    chain = FakeOnchain()
+    driver = world.driver(chain)
+    started = world.until(ev.Started)
+    push(driver, started)
+    other: list[ev.OnchainEvent] = []
+    for event in world.play.history:
+        if isinstance(event, ev.Created) and changed == "head":
+            event = replace(event, head=b"\x09" * 20)
+        elif isinstance(event, ev.Created) and changed == "document":
+            event = replace(event, terms=replace(event.terms, doc_digest=b"\x09" * 32))
+        elif isinstance(event, ev.Started) and changed == "training":
+            event = replace(event, training=replace(event.training, group_size=9))
+        other.append(event)
+    driver.roll_back(0)
+    push(driver, other)
+    with trio.fail_after(20):
+        await driver.run()
+    assert chain.uploads() == []
+    assert [state["replaced"] for _, _, state in world.store.sessions()] == [True]
 
 
 async def test_the_owner_is_not_done_before_it_has_the_result(world: World) -> None:

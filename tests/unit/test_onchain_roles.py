@@ -17,10 +17,13 @@ from omninode.config_schema import SECTIONS
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.learning.presets import DIGITS
+from omninode.roles import onchain_sessions
 from omninode.roles.onchain_data_owner import OnchainDataOwner
 from omninode.roles.onchain_driver import OnchainDriver, stored
 from omninode.roles.onchain_owner import OnchainOwner
 from omninode.roles.onchain_sessions import RESUME_KEY, OnchainSessions
+from omninode.roles.session_files import SessionFiles
+from omninode.store.blobs import FileBlobStore
 from omninode.store.db import Store
 from protocols.onchain import events as ev
 from protocols.onchain.data_owner import OnchainDataOwner as Machine
@@ -114,6 +117,7 @@ async def follow(sessions: OnchainSessions, seconds: float = 10) -> None:
 async def test_a_session_is_followed_driven_and_shown(tmp_path: Path, played: Play) -> None:
     store = Store.open(tmp_path)
     chain, services = Chain(batches(played.history)), services_of(store)
+    services.new_seed = lambda: seed_of("seed", played.wallets[0])
     role = Joiner(played, services, chain)
     sessions = OnchainSessions(services, chain, [role])  # type: ignore[arg-type]
     await follow(sessions)
@@ -162,6 +166,86 @@ async def test_events_of_unknown_sessions_are_passed_over(tmp_path: Path, played
         await sessions.create({})
 
 
+class Bad(Joiner):
+    """Its machine cannot be made."""
+
+    async def join(self, view: OnchainView) -> OnchainDriver:
+        driver = await super().join(view)
+
+        async def broken(seed: bytes) -> Machine:
+            raise RuntimeError("a defect")
+
+        driver._make = broken
+        return driver
+
+
+def unpaid(play: Play) -> list[ev.OnchainEvent]:
+    return [event for event in play.history if not isinstance(event, ev.Claimed | ev.Exited)]
+
+
+@pytest.mark.parametrize("owner", [False, True])
+async def test_what_cannot_be_played_is_still_paid_for(
+    tmp_path: Path, played: Play, owner: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onchain_sessions, "DRIVER_TRIES", 1)
+    monkeypatch.setattr(onchain_sessions, "WAIT_S", 0.01)
+    store, wallet = Store.open(tmp_path), OWNER if owner else played.wallets[0]
+    chain, services = Chain(batches(unpaid(played))), services_of(store, wallet)
+    sessions = OnchainSessions(services, chain, [Bad(played, services, chain)])  # type: ignore[arg-type]
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sessions.run)
+            while not any(state for _, _, state in store.sessions()):
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    assert [call for call, _, _ in chain.sent] == ["exit" if owner else "claim"]
+    assert "session_failed" in services.events.written
+
+
+async def test_a_restart_begins_before_sessions_that_still_owe_something(tmp_path: Path, played: Play) -> None:
+    class Slow(Joiner):
+        async def join(self, view: OnchainView) -> OnchainDriver:
+            await trio.sleep_forever()
+            raise AssertionError
+
+    store, past = Store.open(tmp_path), unpaid(played)
+    store.begin(stored(1), "data_owner", seed_of("seed"))  # an earlier life
+    for _ in range(2):  # killed while it joins again, after all blocks came in one batch
+        chain, services = Chain([Batch(past[-1].block + 1, list(past))]), services_of(store)
+        with trio.move_on_after(0.2):
+            await OnchainSessions(services, chain, [Slow(played, services, chain)]).run()  # type: ignore[arg-type]
+    assert store.meta_get(RESUME_KEY) == "1"
+
+
+async def test_cheap_sessions_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onchain_sessions, "MOST_FOLLOWED", 70)
+    made = [ev.Created(i, i, i.to_bytes(20, "big"), terms()) for i in range(1, 301)]
+    chain = Chain([Batch(e.block, [e]) for e in made[:100]] + [Batch(300, list(made[100:]))])  # type: ignore[arg-type]
+    cursor = FakeCursor(chain._batches)
+    monkeypatch.setattr(chain, "cursor", lambda start, confirmations: cursor)
+    sessions = OnchainSessions(services_of(Store.open(tmp_path)), chain, [])  # type: ignore[arg-type]
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sessions.run)
+            while len(cursor.left) < 230:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    assert sorted(sessions.views) == list(range(231, 301))
+    assert cursor.left == [e.head for e in made[:230]]
+    assert sessions._trim(300 + onchain_sessions.OLD_BLOCKS + 1) == [e.head for e in made[230:]]
+
+
+async def test_a_view_survives_a_reorganisation_for_those_who_hold_it(tmp_path: Path, played: Play) -> None:
+    sessions = OnchainSessions(services_of(Store.open(tmp_path)), Chain([]), [])  # type: ignore[arg-type]
+    for batch in batches(played.history):
+        sessions._on_block(batch.block, batch.events)
+    view = sessions.views[1]
+    started = next(e for e in played.history if isinstance(e, ev.Started))
+    sessions._roll_back(started.block)
+    assert sessions.views[1] is view
+    assert (view.state, view.members) == (State.REGISTER, [])
+
+
 # ------------------------------------------------------------------------------------------------------- data owner
 
 
@@ -183,7 +267,9 @@ def registering(training: Training, reward: int = 10**18) -> OnchainView:
 )
 async def test_the_policy_refuses_with_a_reason(tmp_path: Path, policy: dict[str, Any], said: str) -> None:
     services = services_of(Store.open(tmp_path), data_owner=SECTIONS["data_owner"](**policy))
-    role = OnchainDataOwner(services, Chain([]), SimpleNamespace(name="data_owner"))  # type: ignore[arg-type]
+    services.blobs = FileBlobStore(tmp_path / "blobs")
+    node = SimpleNamespace(name="data_owner", files=SessionFiles(services, "data_owner"))
+    role = OnchainDataOwner(services, Chain([]), node)  # type: ignore[arg-type]
     view = registering(Training(10, 2, 10, 2, 4))
     assert role.wants(view)
     assert await role.join(view) is None
