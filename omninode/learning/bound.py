@@ -20,7 +20,7 @@ useless here: on data that it already fits it is 0.01 to 0.07 of the median. Tha
 weights; all else is played.
 """
 
-PLAYED_FACTOR = 1.25
+PLAYED_FACTOR = 1.0
 """B of the first session over the norm of an update that the owner plays: with ``model_owner.weights``, and of a part.
 
 A model from scratch on half of the owner's data, then a data owner's training on the other half, with as many steps as
