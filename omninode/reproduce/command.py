@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from omninode.errors import Exit, UsageError, disk_error
 from omninode.learning.data import DataError
-from omninode.reproduce import learning_run, pool, report, sides
+from omninode.reproduce import data_check, learning_run, machine, pool, report, sides
 from omninode.reproduce.cells import Cell, Options
+from omninode.reproduce.progress import Progress, say
 from omninode.reproduce.store import Store
 from omninode.store.lock import DataDirLock
 
@@ -22,7 +22,7 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the user asked for. report: folder of the report; None: docs, or under ``out`` for the quick run.
+    """What the user asked for. report: folder of the report; None: see ``folder``.
 
     only: names of groups or patterns of cell names; empty: all.  jobs: processes at once.
     """
@@ -34,10 +34,16 @@ class Wanted:
     only: tuple[str, ...] = ()
     jobs: int = 2
 
+    def folder(self, whole: bool) -> Path:
+        """Where the report goes. Unless it was said, docs only ever gets the whole one: no part overwrites it."""
+        if self.report is not None:
+            return self.report
+        return self.out / "quick-report" if self.quick else Path("docs") if whole else self.out / "partial-report"
+
     @property
-    def folder(self) -> Path:
-        """Where the report goes."""
-        return self.report or (self.out / "quick-report" if self.quick else Path("docs"))
+    def cells(self) -> Path:
+        """The folder of results; seconds and machines are in a file of its name with ``.json``."""
+        return self.out / ("quick-cells" if self.quick else "cells")
 
 
 def main(wanted: Wanted) -> int:
@@ -46,33 +52,42 @@ def main(wanted: Wanted) -> int:
     Raises UsageError, StoreError, and AlreadyRunningError while another run fills the same folder.
     """
     try:
-        options = Options(
-            wanted.data.resolve(),
-            learning_run.fingerprint(learning_run.samples(wanted.data.resolve())),
-            wanted.quick,
-            SEEDS[:1] if wanted.quick else SEEDS,
-        )
+        samples = learning_run.samples(wanted.data.resolve())
+        seeds = SEEDS[:1] if wanted.quick else SEEDS
+        options = Options(wanted.data.resolve(), learning_run.fingerprint(samples), wanted.quick, seeds)
+        cells = sides.cells(options)
+        chosen = select(cells, wanted.only)
+        data_check.check(samples, wanted.data, [cell.arguments for cell in chosen])
     except DataError as error:
         raise UsageError(str(error), "--data takes the folder with MNIST's files, as they are published") from None
-    cells = sides.cells(options)
-    chosen = select(cells, wanted.only)
     with DataDirLock(wanted.out):
         return _run_and_report(wanted, options, cells, chosen)
 
 
 def _run_and_report(wanted: Wanted, options: Options, cells: Sequence[Cell], chosen: Sequence[Cell]) -> int:
-    try:
-        store = Store(wanted.out / ("quick-cells" if wanted.quick else "cells"))
-        failed = _run(store, chosen, options.data, wanted.jobs, wanted.out)
+    with _disk(wanted.folder(True)):
+        wanted.folder(True).mkdir(parents=True, exist_ok=True)  # before the hour of work that is to be written there
+    with _disk(wanted.out):
+        store = Store(wanted.cells)
+        failed = _run(store, chosen, options.data, wanted)
         stored = store.read_all(cells)
-        path = report.write(wanted.folder, cells, stored, options, _seconds(wanted.out))
-    except OSError as error:
-        raise disk_error(error, wanted.out) from None
-    missing = len(cells) - len(stored)
-    _say(f"report: {path}" + (f", {missing} of {len(cells)} cells not run" if missing else ""))
+    missing, log = len(cells) - len(stored), machine.read(_log(wanted))
+    folder = wanted.folder(not missing)
+    with _disk(folder):
+        path = report.write(folder, cells, stored, options, log)
+    say(f"report: {path}" + (f", {missing} of {len(cells)} cells not run" if missing else ""))
     if failed:
-        _say(f"{len(failed)} failed: {', '.join(failed)}; why: {wanted.out / 'failed'}; run again to try them again")
+        say(f"{len(failed)} failed: {', '.join(failed)}; why: {wanted.out / 'failed'}; run again to try them again")
     return Exit.FAILURE if failed else Exit.OK
+
+
+@contextmanager
+def _disk(place: Path) -> Iterator[None]:
+    """Errors of the disk as a sentence that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, place) from None
 
 
 def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
@@ -90,52 +105,28 @@ def _matches(cell: Cell, word: str) -> bool:
     return cell.group == word or fnmatchcase(cell.name, word)
 
 
-def _run(store: Store, cells: Sequence[Cell], data: Path, jobs: int, out: Path) -> list[str]:
+def _run(store: Store, cells: Sequence[Cell], data: Path, wanted: Wanted) -> list[str]:
     """Names of the cells that failed; results are in the store as soon as they are there."""
-    alike = store.missing(cells)
-    todo, twins = [same[0] for same in alike], {same[0].name: same for same in alike}
-    before = len(cells) - sum(map(len, alike))
-    progress = Progress(todo, len(todo), jobs)
-    _say(f"{len(cells)} cells, {before} of them done before; {len(todo)} to run, {progress.left()}")
+    alike = {same[0].name: same for same in store.missing(cells)}
+    todo, before = [same[0] for same in alike.values()], len(cells) - sum(map(len, alike.values()))
+    progress = Progress(todo, wanted.jobs)
+    say(f"{len(cells)} cells, {before} of them done before; {len(todo)} to run, {progress.left()}")
     failed, clock = [], time.monotonic()
-    running = pool.run(todo, data, jobs)
+    running = pool.run(todo, data, wanted.jobs)
     try:
         for done in running:
             if done.result is not None:
-                for cell in twins[done.cell.name]:
+                for cell in alike[done.cell.name]:
                     store.write(cell, done.result, done.seconds if cell is done.cell else 0.0)
             else:
                 failed.append(done.cell.name)
-                _complain(out / "failed", done)
+                _complain(wanted.out / "failed", done)
             progress.note(done)
     finally:
         running.close()
-        _add_seconds(out, time.monotonic() - clock)
+        if todo:
+            machine.add(_log(wanted), time.monotonic() - clock)
     return failed
-
-
-class Progress:
-    """A line for every cell that ends, with an estimate of what is left."""
-
-    def __init__(self, todo: Sequence[Cell], total: int, jobs: int) -> None:
-        self.rest = {cell.name: cell for cell in todo}
-        self.total, self.jobs = total, jobs
-        self.spent, self.expected = 0.0, 0.0
-
-    def note(self, done: pool.Done) -> None:
-        """One more has ended."""
-        del self.rest[done.cell.name]
-        if done.result is not None:
-            self.spent, self.expected = self.spent + done.seconds, self.expected + done.cell.cost
-        how = f"{done.seconds:6.1f} s" if done.result is not None else "FAILED: " + done.error.strip().splitlines()[-1]
-        _say(f"{self.total - len(self.rest):4}/{self.total}  {done.cell.name:36} {how}   {self.left()} left")
-
-    def left(self) -> str:
-        """Roughly how long the rest takes: estimates, corrected by what the cells so far took."""
-        costs = [(cell.cost, 1 if cell.alone else self.jobs) for cell in self.rest.values()]
-        factor = self.spent / self.expected if self.expected > 20 else 1.0
-        seconds = factor * sum(cost / beside for cost, beside in costs)
-        return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
 
 
 def _complain(folder: Path, done: pool.Done) -> None:
@@ -143,20 +134,5 @@ def _complain(folder: Path, done: pool.Done) -> None:
     (folder / f"{done.cell.name}.txt").write_text(done.error)
 
 
-def _seconds(out: Path) -> float:
-    """How long all runs into this folder took together."""
-    try:
-        return float(json.loads((out / "seconds.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        return 0.0
-
-
-def _add_seconds(out: Path, more: float) -> None:
-    partial = out / "seconds.json.partial"
-    partial.write_text(json.dumps(round(_seconds(out) + more, 1)))
-    partial.replace(out / "seconds.json")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+def _log(wanted: Wanted) -> Path:
+    return wanted.cells.with_suffix(".json")

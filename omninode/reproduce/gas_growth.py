@@ -82,7 +82,8 @@ def krum(results: Results) -> str:
         f"The baseline's Outlier step is {base / 1e6:.2f} + {slope / 1e6:.2f} R + {square / 1e6:.3f} R^2 million gas "
         f"(a parabola through the points): at R = {last:g} the squared part, comparing pairs, is {share:.0%} of it, "
         f"the linear one, reading R sums from storage, {slope * last / of.y[-1]:.0%}. The step goes as R^2 only where "
-        "that part is most of it; comparing is cheap here, two words that were read once give four differences."
+        "that part is most of it."
+        + (" Comparing is cheap here: two words that were read once give four differences." if share < 0.5 else "")
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from omninode.chain.devchain import GAS_LIMIT
+from omninode.reproduce import gas_noise
 from omninode.reproduce import gas_paper as paper
 from omninode.reproduce import gas_tables as tables
 from omninode.reproduce.cells import NOT_RUN, Results
 from omninode.reproduce.gas_shapes import Shape, by_rounds
 from omninode.reproduce.gas_sizes import BLOCK_S
-from omninode.reproduce.gas_steps import Step, Way
-from omninode.reproduce.gas_tables import NAMES, in_the_paper, of_step, session
+from omninode.reproduce.gas_steps import IN_THE_PAPER, Step, Way
+from omninode.reproduce.gas_tables import NAMES, of_step
 from omninode.reproduce.markdown import table
 
 
@@ -24,17 +25,17 @@ def time(results: Results) -> str:
             rows.append([NAMES[way], *[NOT_RUN] * 4])
             continue
         gas = found["gas"]
-        shown = [in_the_paper("ms")(found), session("ms")(found)]
-        rows.append([NAMES[way], *map(tables.milliseconds, shown), f"{gas['transactions']:,}", f"{gas['calldata']:,}"])
+        shown = [gas_noise.told(found, IN_THE_PAPER), gas_noise.told(found)]
+        rows.append([NAMES[way], *shown, f"{gas['transactions']:,}", f"{gas['calldata']:,}"])
     head = ["", "the paper's steps, ms", "whole session, ms", "transactions", "bytes of calldata"]
     return f"""R = {largest.rounds}, N = {largest.group_size}, {largest.dimension:,} parameters.
 
 {table(head, rows)}
 The paper's milliseconds are of its own machine and chain, which it does not describe; ours are processor time of \
-anvil on this one: compare the ways with each other. On a public chain none of this is what one waits for: there a \
-block comes every {BLOCK_S} seconds, and the baseline's uploads alone fill {_blocks(results, largest)} of them.
+anvil: compare the ways with each other. On a public chain none of this is what one waits for: there a block comes \
+every {BLOCK_S} seconds, and the baseline's uploads alone fill {_blocks(results, largest)} of them.
 
-Who pays, million gas of the same sessions (data owners and provers get most of theirs back from the owner's deposit):
+Who pays, million gas of the same sessions:
 
 {tables.payers(results, largest)}"""
 
@@ -51,16 +52,33 @@ def _printed_total(shape: Shape) -> str:
     return f"{by[shape.rounds]:g}" if known else ""
 
 
-def method() -> str:
+def _noise(results: Results) -> str:
+    """How large noise is, computed."""
+    shape = next((s for s in reversed(by_rounds()) if s.name in results), None)
+    ours = [(way, shape.result(results, way)) for way in Way] if shape else []
+    told = [
+        f"{gas_noise.noise(found):.2g} ms over the {len(found['ms']['empty_ms'])} blocks of a session {NAMES[way]}"
+        for way, found in ours
+        if found
+    ]
+    return "" if not told or not shape else f"For R = {shape.rounds} that is {', '.join(told)}. "
+
+
+def method(results: Results) -> str:
     """What counts, how it was measured, and what is not alike."""
     return f"""Real machines, wallets, signatures and contracts on anvil; only the network between the nodes is \
 simulated. Every session's sum, selection and pay are checked in plain integers, or there is no result. Gas is what \
 receipts say, repayments not subtracted; deploying the contracts, and what provers pay once to enter the registry, are \
 not in it.
 
-The time of a block is the chain's processor time for the request that mines it, less that of an empty block, each the \
-least of several on the same state; within a block it is split by gas. What is left of noise is some tenths of a \
-millisecond per block, of either sign. Times are sums over all transactions of a session. The paper's for Register, \
+What happens off the chain is in none of these numbers: in `grouped` and `verified` masks, shares, proofs and sums \
+are the work and the traffic of provers and data owners, which the baseline does not have (its data owners only mask).
+
+The time of a block is the chain's processor time for the request that mines it, less that of an empty block (the \
+median of five around it), each the least of several on the same state; within a block it is split by gas. Noise is \
+estimated from how the empty blocks of a session differ from one to the next: two deviations of a difference of two \
+blocks, added over the blocks of a step as independent. {_noise(results)}A time below its noise is printed as "< " and \
+that noise, and is not drawn. Times are sums over all transactions of a session. The paper's for Register, \
 PubKeyInteract and Aggregate do not grow with R as their gas does: they are probably of one round.
 
 Which function counts for which step (`poke`, by which anybody ends a phase that is over, for the step that it ends):

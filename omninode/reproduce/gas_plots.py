@@ -95,7 +95,11 @@ def _curve(axes: Any, curve: Curve) -> None:
     colour = MUTED if curve.style is None else COLOURS[number % len(COLOURS)]
     dashes = {"linestyle": (0, (4, 3))} if curve.style is None else {}
     mark = {"marker": MARKS[number % len(MARKS)], "markersize": 6, "markeredgecolor": "white"}
-    axes.plot(curve.x, curve.y, color=colour, linewidth=1.9, label=curve.label, zorder=3, **mark, **dashes)
-    open_ones = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if x in curve.hollow]
-    for x, y in open_ones:
-        axes.plot([x], [y], marker=mark["marker"], markersize=7, color="white", markeredgecolor=colour, zorder=4)
+    every = list(zip(curve.x, curve.y, strict=True))
+    solid = [(x, y) for x, y in every if x not in curve.hollow]
+    style = {"color": colour, "linewidth": 1.9, "zorder": 3}
+    axes.plot([x for x, _ in solid], [y for _, y in solid], label=curve.label, **style, **mark, **dashes)
+    for before, (x, y) in zip(every[:1] + every, every, strict=False):
+        if x in curve.hollow:
+            axes.plot([before[0], x], [before[1], y], linestyle=(0, (1, 2)), **style)
+            axes.plot([x], [y], marker=mark["marker"], markersize=7, color="white", markeredgecolor=colour, zorder=4)

@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from omninode.reproduce import gas_method
+from omninode.reproduce import gas_method, gas_noise, gas_summary
 from omninode.reproduce import gas_paper as paper
 from omninode.reproduce import gas_tables as tables
 from omninode.reproduce.cells import Results, Section
-from omninode.reproduce.gas_growth import growth, krum, points
+from omninode.reproduce.gas_growth import Points, growth, krum, points
 from omninode.reproduce.gas_plots import Curve, Panel, panels
 from omninode.reproduce.gas_shapes import Shape, by_group_size, by_rounds, of_dimensions
 from omninode.reproduce.gas_sizes import ITSELF, SESSION, cost, crossing, ratios, refused
 from omninode.reproduce.gas_steps import IN_THE_PAPER, Way
-from omninode.reproduce.gas_tables import NAMES, in_the_paper, of_step, session
+from omninode.reproduce.gas_tables import NAMES, of_step, session
 from omninode.reproduce.markdown import image
 from protocols.onchain.limits import MOST_PARAMETERS
 
 
 def sections(results: Results, plots: Path) -> list[Section]:
-    """Sections 100 to 199; pictures go into ``plots``."""
+    """Sections 20 and 100 to 199; pictures go into ``plots``."""
     return [
+        Section(20, "Gas in short", gas_summary.summary(results, of_dimensions(results))),
         Section(100, "Table 1: time and gas of every step, by rounds", _by_rounds(results, plots)),
         Section(110, "Table 6: time and gas of every step, by data owners in a round", _by_group_size(results, plots)),
         Section(120, "Figures 3 and 6: how gas grows", _growth(results)),
         Section(130, "Gas by the size of the model", _by_dimension(results, plots)),
         Section(140, "Blockchain processing time of a whole session", gas_method.time(results)),
-        Section(150, "How gas and time were measured", gas_method.method()),
+        Section(150, "How gas and time were measured", gas_method.method(results)),
     ]
 
 
@@ -51,8 +52,10 @@ Milliseconds of the chain:
 Million gas (the paper prints none):
 
 {tables.by_step(results, shapes, head, "gas", {})}
+{gas_summary.shares(results)}
+
 {tables.rules(results, shapes, head)}
-{image(plots, name, "Gas and time of a session by the number of rounds: the baseline far above both of ours")}"""
+{image(plots, name, "Gas and time of a session by the number of rounds, of the three ways")}"""
 
 
 def _by_group_size(results: Results, plots: Path) -> str:
@@ -71,7 +74,7 @@ Million gas:
 
 {tables.by_step(results, shapes, head, "gas", {})}
 {tables.rules(results, shapes, head)}
-{image(plots, name, "Gas and time of a session by the size of a round: the baseline far above both of ours")}"""
+{image(plots, name, "Gas and time of a session by the size of a round, of the three ways")}"""
 
 
 def _steps_plot(
@@ -83,19 +86,32 @@ def _steps_plot(
         (index, step, points(results, shapes, x, Way.ONCHAIN, of_step("gas", step)))
         for index, step in enumerate(IN_THE_PAPER)
     ]
-    times = [(index, way, points(results, shapes, x, way, in_the_paper("ms"))) for index, way in enumerate(Way)]
+    times = [(index, way, _times(results, shapes, x, way)) for index, way in enumerate(Way)]
     drawn = [
-        Panel("whole session", xlabel, "gas", [Curve(NAMES[way], at.x, at.y, index) for index, way, at in ways]),
-        Panel("on chain, by step", xlabel, "gas", [Curve(str(step), at.x, at.y, index) for index, step, at in steps]),
         Panel(
-            "time of the paper's steps", xlabel, "milliseconds",
+            "whole session", xlabel, "gas (log scale)",
+            [Curve(NAMES[way], at.x, at.y, index) for index, way, at in ways],
+        ),
+        Panel(
+            "on chain, by step", xlabel, "gas (log scale)",
+            [Curve(str(step), at.x, at.y, len(Way) + index) for index, step, at in steps],
+        ),
+        Panel(
+            "time of the paper's steps", xlabel, "milliseconds (log scale)",
             [
                 Curve(tables.PAPER, [float(value) for value in x], printed, None),
-                *(Curve(NAMES[way], at.x, [max(y, tables.LEAST_MS) for y in at.y], index) for index, way, at in times),
+                *(Curve(NAMES[way], at.x, at.y, index) for index, way, at in times),
             ],
         ),
     ]  # fmt: skip
     panels(path, f"Cost of a session by {xlabel}", drawn)
+
+
+def _times(results: Results, shapes: Sequence[Shape], x: Sequence[int], way: Way) -> Points:
+    """Of the paper's steps, where they are above the noise."""
+    found = [(float(at), shape.result(results, way)) for at, shape in zip(x, shapes, strict=True)]
+    loud = [(at, result) for at, result in found if result and gas_noise.heard(result, IN_THE_PAPER)]
+    return Points([at for at, _ in loud], [gas_noise.spent(result, IN_THE_PAPER) for _, result in loud])
 
 
 def _growth(results: Results) -> str:
@@ -122,7 +138,7 @@ pays itself, the mean:
 {ratios(results, shapes, ITSELF)}
 {told}
 
-{image(plots, name, "Gas of a session by the number of parameters: the baseline rises with it, ours is flat")}"""
+{image(plots, name, "Gas of a session by the number of parameters, of the three ways")}"""
 
 
 def _size_plot(results: Results, path: Path, shapes: Sequence[Shape]) -> None:
@@ -133,5 +149,12 @@ def _size_plot(results: Results, path: Path, shapes: Sequence[Shape]) -> None:
         hollow = [d for d, c in known if not c[1]]
         curves.append(Curve(NAMES[way], [d for d, _ in known], [c[0] for _, c in known], index, hollow))
     marks = {f"the contract holds no more ({MOST_PARAMETERS:,})": float(MOST_PARAMETERS)}
-    panel = Panel("hollow: computed", "parameters", "gas of a session", curves, log_x=True, marks=marks)
+    panel = Panel(
+        "hollow, dashed: computed",
+        "parameters (log scale)",
+        "gas of a session (log scale)",
+        curves,
+        log_x=True,
+        marks=marks,
+    )
     panels(path, "Gas of a session by the size of the model", [panel])

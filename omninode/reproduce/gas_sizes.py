@@ -19,6 +19,8 @@ from protocols.onchain.limits import MOST_PARAMETERS, misfit, session_gas
 UPLOAD_BLOCKS = 200
 """A window for uploads; more hours than a session should take on the main chain, a block each 12 s."""
 BLOCK_S = 12
+SAME = 0.01
+"""Largest relative difference that may be called none."""
 SESSION, ITSELF = "session", "data_owner"
 
 
@@ -54,7 +56,7 @@ def ratios(results: Results, shapes: Sequence[Shape], what: str) -> str:
         costs = {way: cost(results, shape, way, what) for way in Way}
         base = costs[Way.ONCHAIN]
         cells = [_shown(costs[way]) for way in Way]
-        cells += [_ratio(base, costs[way]) for way in ours]
+        cells += [shown_ratio(base, costs[way]) for way in ours]
         rows.append([f"{shape.dimension:,}", *cells])
     head = ["parameters", *(NAMES[way] for way in Way), *(f"on chain / {NAMES[way]}" for way in ours)]
     return table(head, rows)
@@ -66,7 +68,8 @@ def _shown(found: tuple[float, bool] | None) -> str:
     return million(found[0]) + ("" if found[1] else " (computed)")
 
 
-def _ratio(base: tuple[float, bool] | None, ours: tuple[float, bool] | None) -> str:
+def shown_ratio(base: tuple[float, bool] | None, ours: tuple[float, bool] | None) -> str:
+    """On chain over ours, three digits."""
     if base is None or ours is None:
         return NOT_RUN
     ratio = base[0] / ours[0]
@@ -84,7 +87,8 @@ def crossing(results: Results, shapes: Sequence[Shape]) -> Iterator[str]:
         spread = (max(sizes) - min(sizes)) / mean(sizes)
         at = fitted.reaches(mean(sizes))
         yield (
-            f"Mode {way} costs the same at every size (between the smallest and the largest: {spread:.2%})"
+            f"Mode {way} {'costs the same at every size' if spread < SAME else 'depends on the size'} (between the"
+            f" least and the most: {spread:.2%})"
             + (f"; the baseline costs more than it from about {at:,.0f} parameters on, and less below." if at else ".")
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from omninode.reproduce import gas_noise
 from omninode.reproduce import gas_paper as paper
 from omninode.reproduce import gas_steps as steps
 from omninode.reproduce.cells import NOT_RUN, Results
@@ -14,8 +15,6 @@ from omninode.reproduce.markdown import table
 
 NAMES = {Way.ONCHAIN: "on chain", Way.GROUPED: "grouped", Way.VERIFIED: "verified"}
 PAPER = "the paper"
-LEAST_MS = 0.1
-"""Less is noise."""
 Pick = Callable[[dict[str, Any]], float]
 
 
@@ -24,19 +23,9 @@ def million(gas: float) -> str:
     return f"{gas / 1e6:,.2f}" if gas < 1e8 else f"{gas / 1e6:,.0f}"
 
 
-def milliseconds(spent: float) -> str:
-    """Two digits behind the point; what is lost in noise, or below it, is only said to be little."""
-    return "0" if spent == 0 else f"{spent:,.2f}" if spent >= LEAST_MS else f"< {LEAST_MS:g}"
-
-
 def of_step(kind: str, step: Step) -> Pick:
     """kind: "gas" or "ms"."""
     return lambda result: float(result[kind]["by_step"][str(step)])
-
-
-def in_the_paper(kind: str) -> Pick:
-    """The sum over the steps that the paper adds up."""
-    return lambda result: sum(float(result[kind]["by_step"][str(step)]) for step in IN_THE_PAPER)
 
 
 def session(kind: str) -> Pick:
@@ -44,10 +33,19 @@ def session(kind: str) -> Pick:
     return lambda result: float(result[kind]["session"])
 
 
-def row(results: Results, shapes: Sequence[Shape], way: Way, pick: Pick, show: Callable[[float], str]) -> list[str]:
+def row(results: Results, shapes: Sequence[Shape], way: Way, tell: Callable[[dict[str, Any]], str]) -> list[str]:
     """One value per shape."""
     found = [shape.result(results, way) for shape in shapes]
-    return [NOT_RUN if result is None else show(pick(result)) for result in found]
+    return [NOT_RUN if result is None else tell(result) for result in found]
+
+
+def _tell(kind: str, chosen: Sequence[Step] | None) -> Callable[[dict[str, Any]], str]:
+    """Of some steps together, or of the whole session."""
+    if kind == "ms":
+        return lambda result: gas_noise.told(result, chosen)
+    if chosen is None:
+        return lambda result: million(session("gas")(result))
+    return lambda result: million(sum(of_step("gas", step)(result) for step in chosen))
 
 
 def by_step(
@@ -57,14 +55,13 @@ def by_step(
 
     printed: the paper's rows by what they are of ("Register", .., "total").
     """
-    show = million if kind == "gas" else milliseconds
-    picks = [(str(step), of_step(kind, step)) for step in IN_THE_PAPER]
-    picks += [("total", in_the_paper(kind)), ("with Setup and Payment", session(kind))]
+    lines: list[tuple[str, Sequence[Step] | None]] = [(str(step), [step]) for step in IN_THE_PAPER]
+    lines += [("total", IN_THE_PAPER), ("with Setup and Payment", None)]
     rows = []
-    for name, pick in picks:
+    for name, chosen in lines:
         if name in printed:
             rows.append([f"{name}, {PAPER}", *(f"{value:g}" for value in printed[name])])
-        rows += [[f"{name}, {NAMES[way]}", *row(results, shapes, way, pick, show)] for way in Way]
+        rows += [[f"{name}, {NAMES[way]}", *row(results, shapes, way, _tell(kind, chosen))] for way in Way]
     return table(["step", *head], rows)
 
 
@@ -85,10 +82,10 @@ def payers(results: Results, shape: Shape) -> str:
     """Whose transactions they are."""
     kinds = {"data_owners": "data owners", "owner": "model owner", "provers": "provers"}
 
-    def paid(kind: str) -> Pick:
-        return lambda result: float(result["gas"]["payers"][kind])
+    def paid(kind: str) -> Callable[[dict[str, Any]], str]:
+        return lambda result: million(float(result["gas"]["payers"][kind]))
 
-    rows = [[NAMES[way], *(row(results, [shape], way, paid(kind), million)[0] for kind in kinds)] for way in Way]
+    rows = [[NAMES[way], *(row(results, [shape], way, paid(kind))[0] for kind in kinds)] for way in Way]
     return table(["", *kinds.values()], rows)
 
 

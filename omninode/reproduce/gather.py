@@ -24,9 +24,24 @@ def finals(runs: Sequence[dict[str, Any]]) -> list[float]:
     return [run["accuracy"][-1] for run in runs]
 
 
-def alone(runs: Sequence[dict[str, Any]]) -> list[float]:
+def pretrained(runs: Sequence[dict[str, Any]]) -> list[float]:
     """Accuracy of the owner before the first session, per seed."""
     return [run["alone"] for run in runs]
+
+
+def alone(runs: Sequence[dict[str, Any]]) -> list[float]:
+    """What the owner would have reached by itself with as many epochs of its own, per seed: PL 0 of the same seed."""
+    return [run["alone_after"] for run in runs]
+
+
+def gains(runs: Sequence[dict[str, Any]]) -> list[float]:
+    """How much more than that it has, per seed."""
+    return [after - by_itself for after, by_itself in zip(finals(runs), alone(runs), strict=True)]
+
+
+def curves(runs: Sequence[dict[str, Any]]) -> list[tuple[float, ...]]:
+    """Accuracy before the first session and after each, of all seeds together."""
+    return list(zip(*([run["alone"], *run["accuracy"]] for run in runs), strict=True))
 
 
 def lengths(runs: Sequence[dict[str, Any]]) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from math import comb
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from omninode.reproduce import plots
 from omninode.reproduce.cells import NOT_RUN, Results, Section
-from omninode.reproduce.gather import finals, lengths, seeds, share
+from omninode.reproduce.gather import curves, finals, lengths, seeds, share
 from omninode.reproduce.learning_cells import DEALS
 from omninode.reproduce.markdown import image, percent, table
-from omninode.reproduce.setting import RULES
+from omninode.reproduce.setting import RULES, Setting
 
 Runs = list[dict[str, Any]]
+RATE = 0.2
+"""Of sign flippers, as in ``learning_cells``."""
 
 _READINGS = {
     "own": ("random of its own, kept", "nothing", "the literal reading"),
@@ -38,8 +41,7 @@ def readings(results: Results, folder: Path) -> Section:
         runs = seeds(results, "readings", label)
         rows.append([text, percent(finals(runs)), leaks, remark])
         if runs:
-            curves = list(zip(*([run["alone"], *run["accuracy"]] for run in runs), strict=True))
-            drawn.append(plots.Line(text, range(len(curves)), curves))
+            drawn.append(plots.Line(text, range(len(curves(runs))), curves(runs)))
     body = "The paper does not say where a data owner's private layers come from; PL 3, everything else as above.\n\n"
     body += table(("a data owner's private layers", "accuracy %", "leaks", ""), rows, 1)
     if drawn:
@@ -51,14 +53,15 @@ def readings(results: Results, folder: Path) -> Section:
 
 def unlike(results: Results, folder: Path) -> Section:
     """Every deal of data with every rule, honest and attacked."""
-    body = """\
+    hostile = round(RATE * Setting().owners)
+    body = f"""\
 Beyond the paper: 64 data owners whose data are not alike. "Dirichlet": class proportions drawn for each; "two
 classes each": 30 images of two digits; "unequal sizes": log-normal, 10 at least, 60 on average. Rules none to
 m-Krum judge groups of 4 by the distances of their means with mu = .25; trust judges every update by its product
 with the owner's, from 30 more images that are its root set.
-Everybody is held to our bound. Attackers: 13 of the 64 (a fifth) send their update backwards, as long as the bound
-allows, so that no bound can tell. With groups of 4 about 59 % of the groups then hold an attacker, more than any rule
-on groups reckons with.
+Everybody is held to our bound. Attackers: {hostile} of the 64 (a fifth) send their update backwards, as long as the
+bound allows, so that no bound can tell. Of the groups of 4, {_spoiled(hostile):.0%} then hold an attacker on average;
+mu = .25 reckons with a quarter.
 """
     panels = {}
     for side, title in (("honest", "All honest"), ("attacked", "A fifth flips signs")):
@@ -80,6 +83,12 @@ on groups reckons with.
         plots.dots(folder / "unlike.png", "Accuracy by data and rule", panels)
         body += "\n" + image(folder, "unlike.png", "Accuracy by how data are dealt and by selection rule")
     return Section(270, "Data owners that are not alike", body)
+
+
+def _spoiled(hostile: int) -> float:
+    """Share of groups with an attacker, expected."""
+    here = Setting()
+    return 1 - comb(here.owners - hostile, here.group_size) / comb(here.owners, here.group_size)
 
 
 def _left_out(runs: Runs, side: str) -> str:

@@ -9,9 +9,11 @@ from statistics import mean
 from typing import Any
 
 INK, MUTED, GRID = "#1f2430", "#6b7280", "#e5e7eb"
-COLOURS = ("#2563eb", "#0f766e", "#d97706", "#9333ea", "#dc2626", "#475569")
-"""Told apart by lightness too."""
-MARKS = ("o", "s", "^", "D", "v", "P")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#1f2430")
+"""Okabe and Ito's, which colour-blind readers can tell apart."""
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
+LINEAR = True
+"""Of an x axis whose ticks lie where their values are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +27,27 @@ class Line:
 
 
 def lines(
-    path: Path, title: str, xlabel: str, panels: Mapping[str, Sequence[Line]], ticks: Sequence[float] | None = None
+    path: Path,
+    title: str,
+    xlabel: str,
+    panels: Mapping[str, Sequence[Line]],
+    ticks: Sequence[float] | None = None,
+    linear: bool = False,
 ) -> None:
     """Accuracy (0 to 1) over something: means as lines, ranges over seeds as bands. panels: side by side, by title.
 
-    ticks: places on the x axis, at equal distances whatever their values; None: a linear axis.
+    ticks: values named on the x axis, which is logarithmic unless ``linear``; None: any, on a linear axis.
     """
     figure, every = _figure(title, len(panels))
     for axes, (name, drawn) in zip(every, panels.items(), strict=True):
         for index, line in enumerate(drawn):
-            _line(axes, line, index, ticks)
+            _line(axes, line, index, 0.16 if len(drawn) < 4 else 0.09)
         _axes(axes, name, xlabel)
         if ticks is not None:
-            axes.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks])
+            if not linear:
+                axes.set_xscale("log")
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.set_xticks([], minor=True)
     _finish(figure, every, path)
 
 
@@ -66,15 +76,16 @@ def _figure(title: str, panels: int) -> tuple[Any, list[Any]]:
     return figure, list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
 
 
-def _line(axes: Any, line: Line, index: int, ticks: Sequence[float] | None) -> None:
-    xs = [list(ticks).index(x) if ticks is not None else x for x in line.xs]
+def _line(axes: Any, line: Line, index: int, alpha: float) -> None:
+    """alpha: of the band."""
+    xs = list(line.xs)
     colour = MUTED if line.paper else COLOURS[index % len(COLOURS)]
     style = {"linestyle": (0, (4, 3))} if line.paper else {}
     mark = {"marker": MARKS[index % len(MARKS)], "markersize": 5, "markeredgecolor": "white"}
     axes.plot(xs, [mean(y) for y in line.ys], color=colour, linewidth=1.8, label=line.label, **mark, **style)
     if any(len(y) > 1 for y in line.ys):
         low, high = [min(y) for y in line.ys], [max(y) for y in line.ys]
-        axes.fill_between(xs, low, high, color=colour, alpha=0.12, linewidth=0)
+        axes.fill_between(xs, low, high, color=colour, alpha=alpha, linewidth=0)
 
 
 def _dots(axes: Any, label: str, index: int, here: Sequence[tuple[float, Sequence[float]]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from omninode.reproduce import gas_report
+from omninode.reproduce import gas_noise, gas_report
 from omninode.reproduce.cells import NOT_RUN, Section
 from omninode.reproduce.gas_cells import sections, shapes
 from omninode.reproduce.gas_growth import Points, word
@@ -32,7 +32,10 @@ def result(shape: Shape, way: Way) -> dict[str, Any]:
         "session": session, "by_step": by_step, "data_owner": session / members, "payers": payers,
         "transactions": 10 * members, "calldata": 1234567,
     }  # fmt: skip
-    ms = {"session": session / 1e6, "by_step": {step: used / 1e6 for step, used in by_step.items()}}
+    ms = {
+        "session": session / 1e6, "by_step": {step: used / 1e6 for step, used in by_step.items()},
+        "blocks": {step: 1 if used else 0 for step, used in by_step.items()}, "empty_ms": [3.0] * 8,
+    }  # fmt: skip
     return {"rule": "m_krum", "m": 1, "accepted": members, "gas": gas, "ms": ms}
 
 
@@ -41,7 +44,7 @@ def results(of: list[Shape]) -> dict[str, dict[str, Any]]:
 
 
 def by_order(made: list[Section]) -> dict[int, str]:
-    assert all(100 <= section.order < 200 for section in made)
+    assert all(section.order == 20 or 100 <= section.order < 200 for section in made)
     return {section.order: section.body for section in made}
 
 
@@ -82,6 +85,42 @@ def test_the_whole_session_beside_500_ms(full: dict[int, str]) -> None:
     assert "| on chain | 184.45 | 185.73 | 320 | 1,234,567 |" in full[140]
 
 
+def test_the_lines_that_say_most_follow_from_the_numbers(full: dict[int, str]) -> None:
+    assert "5,701 parameters: 186 million on chain; 4.20 million grouped, 44.2 times less" in full[20]
+    assert "computed: it does not fit on the chain" in full[20]
+    assert "Processor time of the chain for a whole session, R = 8: 185.73 ms on chain, 4.20 ms grouped" in full[20]
+    assert "95% Outlier" in full[100] and "the order is reversed between Outlier and Aggregate" in full[100]
+
+
+def noisy(spent: float) -> dict[str, Any]:
+    """Empty blocks that take 4 and 6 ms by turns."""
+    steps = dict.fromkeys(map(str, Step), 0.0) | {"Register": spent}
+    blocks = dict.fromkeys(map(str, Step), 0) | {"Register": 2}
+    return {"ms": {"session": spent, "by_step": steps, "blocks": blocks, "empty_ms": [4.0, 6.0] * 8}}
+
+
+def test_a_time_below_its_noise_is_only_said_to_be_little() -> None:
+    assert gas_noise.deviation(noisy(1.0)) == pytest.approx(2**0.5)
+    least = gas_noise.noise(noisy(1.0), [Step.REGISTER])
+    assert least == pytest.approx(4 * gas_noise.deviation(noisy(1.0)))
+    assert gas_noise.told(noisy(least * 2), [Step.REGISTER]) == f"{least * 2:.2f}"
+    assert gas_noise.told(noisy(least / 2), [Step.REGISTER]) == f"< {least:.2g}"
+    assert gas_noise.told(noisy(-1.0), [Step.REGISTER]).startswith("<") and not gas_noise.heard(noisy(-1.0))
+    assert gas_noise.told(noisy(1.0), [Step.PAYMENT]) == "0"
+
+
+def test_what_is_lost_in_noise_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Panel] = []
+    monkeypatch.setattr(gas_report, "panels", lambda path, title, made: drawn.extend(made))
+    some = results(shapes(quick=False))
+    for each in some.values():
+        each["ways"]["grouped"]["ms"]["empty_ms"] = [1.0, 99.0] * 4
+    made = by_order(sections(some, tmp_path))
+    times = {curve.label: curve for curve in drawn[2].curves}
+    assert times["grouped"].x == [] and len(times["verified"].x) == len(times["on chain"].x) == 4
+    assert "| Register, grouped | < " in made[100]
+
+
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gas_report, "panels", lambda path, title, drawn: path.write_bytes(b""))
@@ -96,7 +135,7 @@ def test_a_picture_without_a_point(tmp_path: Path) -> None:
 def test_without_results_every_place_says_so(tmp_path: Path) -> None:
     made = by_order(sections({}, tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == PLOTS
-    assert all(NOT_RUN in made[order] for order in (100, 110, 120, 130, 140))
+    assert all(NOT_RUN in made[order] for order in (20, 100, 110, 120, 130, 140))
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -24,7 +24,7 @@ def made_up(setting: Setting, seed: int, level: float = 0.8) -> dict[str, Any]:
     counts = {"units": units, "passed": units, "kept": units, "bad": 1, "bad_kept": 0, "honest": 30, "honest_kept": 28}
     counts |= {"hostile": 2, "hostile_kept": 0}
     return {
-        "images": 10_000, "alone": 0.6 + seed / 100, "public": 5701, "share": 0.155,
+        "images": 10_000, "alone": 0.55 + seed / 100, "alone_after": 0.6 + seed / 100, "public": 5701, "share": 0.155,
         "accuracy": [level - 0.1 / (s + 1) + seed / 100 for s in range(sessions)], "bound": [1.0] * sessions,
         **{key: [value] * sessions for key, value in counts.items()},
     }  # fmt: skip
@@ -72,25 +72,51 @@ def test_any_part_of_the_results_makes_a_report(missing: int, tmp_path: Path, mo
 
 
 def test_floors_are_computed() -> None:
-    assert "FAIL" not in part(everything()).body and part(everything()).body.count("pass (3 seeds)") == 11
+    assert "FAIL" not in part(everything()).body and part(everything()).body.count("pass (3 seeds)") == 14
     low = part(everything(level=0.68)).body
     assert "**FAIL**" in low
     results = everything()
     results["floors-attacked-s1"]["bad_kept"][4] = 1
     verdicts = [line for line in part(results).body.splitlines() if "no bad group kept" in line]
-    assert "**FAIL**" in verdicts[0] and "1 in 30 sessions" in verdicts[0] and "pass" in verdicts[1]
+    assert "**FAIL**" in verdicts[0] and "1 of 30 sessions" in verdicts[0] and "pass" in verdicts[1]
     results["floors-attacked-s1"]["bad"][4] = 5  # more than mu R: not promised
     verdicts = [line for line in part(results).body.splitlines() if "no bad group kept" in line]
-    assert "pass" in verdicts[0] and "0 in 29 sessions (1 more" in verdicts[0]
+    assert "pass" in verdicts[0] and "0 of 29 sessions kept one (1 more" in verdicts[0]
+
+
+def test_a_floor_about_nothing_does_not_hold() -> None:
+    results = everything()
+    for seed in OPTIONS.seeds:
+        results[f"floors-attacked-s{seed}"]["bad"] = [5] * 10
+    body = part(results).body
+    assert body.count("nothing to judge") == 1 and "0 of 0 sessions" in body
+    assert "13 of 13 do" in floors.summary(results).body
+
+
+def test_sentences_that_compare_are_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omninode.reproduce.plots.lines", lambda *args: None)
+    monkeypatch.setattr("omninode.reproduce.plots.dots", lambda *args: None)
+    results = everything()
+    text = text_of(results, tmp_path)
+    assert "changes by +0.0 points" in text and "no trend can be read" in text
+    assert "MNIST has 70,000" in text and "handed over, which leaks" not in text
+    for seed in OPTIONS.seeds:
+        results[f"figure4-owners128-s{seed}"]["accuracy"][-1] += 0.1
+        results[f"readings-handed-s{seed}"]["accuracy"][-1] += 0.1
+    for each in results.values():
+        each["images"] = 70_000
+    text = text_of(results, tmp_path)
+    assert "changes by +10.0 points" in text and "no trend" not in text
+    assert "MNIST has" not in text and "handed over, which leaks them, it would be 9" in text
 
 
 def test_the_summary_follows_the_numbers() -> None:
     body = floors.summary(everything()).body
-    assert "11 of 11 do" in body and "the paper: 62 % and 83 %" in body and "25.41" in body
+    assert "14 of 14 do" in body and "the paper: 62 % and 83 %" in body and "25.41" in body
     assert "61.0 (60.0-62.0) % for the owner alone" in body
     assert floors.summary({}).body == NOT_RUN
     low = floors.summary(everything(level=0.6)).body
-    assert "2 of 11 do" in low
+    assert "2 of 14 do" in low
 
 
 def test_bad_groups_are_counted_by_what_was_promised() -> None:
@@ -118,7 +144,7 @@ def test_tables_leave_out_what_was_not_measured() -> None:
 def test_cells_have_names_of_their_own_and_json_arguments() -> None:
     cells = learning_cells.cells(OPTIONS)
     assert len({cell.name for cell in cells}) == len(cells) == 3 * len(list(learning_cells.everything()))
-    assert len({cell.digest for cell in cells}) == len(cells)
+    assert len({cell.digest for cell in cells}) == len({json.dumps(dict(cell.arguments)) for cell in cells})
     for cell in cells:
         again = json.loads(json.dumps(dict(cell.arguments)))
         Setting.decode(again["setting"])

@@ -10,11 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from omninode.errors import AlreadyRunningError, Exit, UsageError
-from omninode.reproduce import command, learning_run, pool, report, sides
+from omninode.errors import AlreadyRunningError, Exit, StoreError, UsageError
+from omninode.learning.data import DataError, Samples
+from omninode.reproduce import command, data_check, learning_run, machine, pool, report, sides
 from omninode.reproduce.cells import Cell, Options
+from omninode.reproduce.progress import Progress
+from omninode.reproduce.setting import Setting
 from omninode.reproduce.store import Store
 from omninode.store.lock import DataDirLock
 from tests.unit.reproduce_kit import dies, fails, make
@@ -112,6 +116,7 @@ def market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> command.Wanted:
     monkeypatch.setattr(learning_run, "samples", lambda folder: None)
     monkeypatch.setattr(learning_run, "fingerprint", lambda samples: "f")
     monkeypatch.setattr(sides, "cells", lambda options: [make(x) for x in range(1, 5)])
+    monkeypatch.setattr(data_check, "check", lambda *args: None)
     monkeypatch.setattr(sides, "sections", lambda results, plots: [])
     (tmp_path / "data").mkdir()
     return command.Wanted(tmp_path / "data", tmp_path / "out", tmp_path / "docs", jobs=1)
@@ -132,7 +137,7 @@ def test_what_is_done_is_not_done_again_and_what_is_stale_is(
     monkeypatch.setattr(sides, "cells", lambda options: [make(x, version="2" if x == 2 else "") for x in range(1, 5)])
     assert command.main(market) == Exit.OK
     assert ran(market) == {1: 1, 2: 2, 3: 1, 4: 1}
-    assert (market.folder / "omnilytics.md").read_text().startswith("# OmniLytics, reproduced")
+    assert (market.folder(True) / "omnilytics.md").read_text().startswith("# OmniLytics, reproduced")
 
 
 def test_a_failed_cell_is_named_and_the_others_are_kept(
@@ -179,14 +184,64 @@ def test_words_that_match_nothing_and_folders_without_files(tmp_path: Path) -> N
 
 
 def test_the_quick_report_stays_out_of_docs(tmp_path: Path) -> None:
-    assert command.Wanted(tmp_path, tmp_path, quick=True).folder == tmp_path / "quick-report"
-    assert command.Wanted(tmp_path, tmp_path).folder == Path("docs")
+    assert command.Wanted(tmp_path, tmp_path, quick=True).folder(True) == tmp_path / "quick-report"
+    assert command.Wanted(tmp_path, tmp_path).folder(True) == Path("docs")
     options = Options(tmp_path, "f", True, (0,))
-    assert "quick run" in report.write(tmp_path, [], {}, options, 0.0).read_text()
+    text = report.write(tmp_path, [], {}, options, machine.Spent(90.0, ("a machine",))).read_text()
+    assert "quick run" in text and "2 minutes by the clock" in text and "Machine: a machine." in text
+
+
+def test_a_part_never_overwrites_the_whole_report(market: command.Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(market.data)
+    wanted = command.Wanted(market.data, market.out, jobs=1)
+    assert command.main(wanted) == Exit.OK
+    whole = (market.data / "docs" / "omnilytics.md").read_text()
+    monkeypatch.setattr(sides, "cells", lambda options: [*(make(x) for x in range(1, 5)), make(6, fails)])
+    assert command.main(wanted) == Exit.FAILURE
+    assert (market.data / "docs" / "omnilytics.md").read_text() == whole
+    assert "4 of 5 cells run" in (market.out / "partial-report" / "omnilytics.md").read_text()
+
+
+def test_seconds_and_machines_are_kept_beside_the_cells(market: command.Wanted) -> None:
+    log = market.out / "cells.json"
+    assert command.main(market) == Exit.OK
+    assert machine.read(log).machines == (machine.machine(),)
+    before = log.read_bytes()
+    assert command.main(market) == Exit.OK and log.read_bytes() == before  # nothing was run
+    log.write_text('{"seconds": 5, "machines": ["another"]}')
+    machine.add(log, 2.0)
+    assert machine.read(log) == machine.Spent(7.0, ("another", machine.machine()))
+    for damage in ("", "[]", "{}", '{"seconds": "x", "machines": []}'):
+        log.write_text(damage)
+        assert machine.read(log) == machine.Spent()
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_runs(market: command.Wanted) -> None:
+    taken = market.data / "file"
+    taken.write_text("")
+    with pytest.raises(StoreError, match=str(taken / "report")):
+        command.main(command.Wanted(market.data, market.out, taken / "report", jobs=1))
+    with pytest.raises(StoreError, match=str(taken / "out")):
+        command.main(command.Wanted(market.data, taken / "out", market.report, jobs=1))
+    assert ran(market) == {}
+
+
+def test_unfit_images_are_refused_before_anything_runs() -> None:
+    def refused(count: int, pixels: int, label: int, cells: list[dict[str, Any]]) -> str:
+        samples = Samples(np.zeros((count, pixels), np.float32), np.full(count, label, np.int64))
+        with pytest.raises(DataError) as caught:
+            data_check.check(samples, Path("images"), cells)
+        return str(caught.value)
+
+    cells = [{"setting": Setting(owners=owners).encode()} for owners in (8, 64)] + [{"rounds": 8}]
+    assert "100 pixels, the network takes 784" in refused(5, 100, 0, cells)
+    assert "label 10" in refused(5, 784, 10, cells)
+    assert "5,909 images, the largest experiment (64 data owners) needs 5,910" in refused(5909, 784, 9, cells)
+    data_check.check(Samples(np.zeros((5, 784), np.float32), np.zeros(5, np.int64)), Path("images"), cells[2:])
 
 
 def test_the_estimate_follows_what_cells_take(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = command.Progress([Cell(f"c{i}", "g", make(1).run, {}, 30.0) for i in range(9)], 9, 2)
+    progress = Progress([Cell(f"c{i}", "g", make(1).run, {}, 30.0) for i in range(9)], 2)
     assert progress.left() == "about 2 min"
     done: Any = pool.Done(Cell("c0", "g", make(1).run, {}, 30.0), {}, "", 60.0)
     progress.note(done)
