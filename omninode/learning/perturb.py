@@ -109,12 +109,6 @@ def perturb(model: Model, secrets: Secrets, weights: NDArray[np.floating]) -> Re
     return np.asarray(_sized(model, weights) * ratios(model, secrets) + _added(model, secrets), dtype=np.float64)
 
 
-def restore(model: Model, secrets: Secrets, perturbed: NDArray[np.floating]) -> Real:
-    """W, the inverse of ``perturb``: each vector (d,) is the perturbation of one model, rounded to float32 or not."""
-    hidden = _sized(model, perturbed) - _added(model, secrets)
-    return np.asarray(hidden / ratios(model, secrets), dtype=np.float64)
-
-
 def denoise(model: Model, secrets: Secrets, vectors: Real) -> Real:
     """The gradient (d,) with respect to W: R o (grad - gamma sigma + v beta).
 

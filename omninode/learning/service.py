@@ -12,10 +12,8 @@ import structlog
 import trio
 from numpy.typing import NDArray
 
-from omninode.learning.document import SessionDocument, TrainSpec
+from omninode.learning.document import SessionDocument
 from omninode.learning.jobs import Job, Result
-from omninode.learning.model_spec import Model
-from omninode.learning.presets import DIGITS
 from omninode.learning.process import WorkerGone, WorkerProcess
 from omninode.learning.slots import slot
 from omninode.store.blobs import BlobError
@@ -113,24 +111,6 @@ class Trainer:
         """A data owner's update (``document.parameters``,), see ``Job.train``. Raises TrainingFailed."""
         (result,) = await self.run([Job.train(document, weights, data_path, seed, initial)], deadline)
         return _present(result.update)
-
-    async def pretrain(
-        self, spec: Model, data_path: Path, epochs: int, seed: int, how: TrainSpec = DIGITS.pretrain
-    ) -> bytes:
-        """Weights after ``epochs`` from random ones; ``how`` gives the rest. ``Job.pretrain`` gives the update too."""
-        training = TrainSpec(lr=how.lr, momentum=how.momentum, batch=how.batch, epochs=epochs)
-        (result,) = await self.run([Job.pretrain(spec, data_path, seed, training)])
-        return _present(result.weights)
-
-    async def adapt(self, document: SessionDocument, weights: bytes, data_path: Path, epochs: int) -> bytes:
-        """Weights after the owner's local epochs (MOEp). Raises TrainingFailed."""
-        (result,) = await self.run([Job.adapt(document, weights, data_path, epochs)])
-        return _present(result.weights)
-
-    async def evaluate(self, model: Model, weights: bytes, test_path: Path) -> float:
-        """Accuracy on a test set, 0 to 1. Raises TrainingFailed."""
-        (result,) = await self.run([Job.evaluate(model, weights, test_path)])
-        return _present(result.accuracy)
 
     async def aclose(self) -> None:
         """End the workers that are there. The Trainer can be used again."""

@@ -33,11 +33,3 @@ def to_bytes(weights: NDArray[np.floating]) -> bytes:
 def digest(blob: bytes) -> bytes:
     """SHA-256 of a weights blob: ``SessionDocument.weights``."""
     return hashlib.sha256(blob).digest()
-
-
-def apply_update(spec: Model, blob: bytes, mean_update: NDArray[np.float64]) -> bytes:
-    """New weights blob: old plus the mean update (d,); the server step of every session (learning rate 1)."""
-    old = from_bytes(spec, blob)
-    if mean_update.shape != old.shape:
-        raise ValueError(f"update has shape {mean_update.shape}, the model {old.shape}")
-    return to_bytes(old + mean_update)

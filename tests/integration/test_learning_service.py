@@ -48,6 +48,13 @@ async def service(files: Path, **settings: object) -> AsyncIterator[Trainer]:
         await trainer.aclose()
 
 
+async def scored_of(trainer: Trainer, files: Path, blob: bytes = BLOB) -> float:
+    """Accuracy on the test set."""
+    (result,) = await trainer.run([Job.evaluate(DIGITS.model, blob, files / "test.npz")])
+    assert result.accuracy is not None
+    return result.accuracy
+
+
 def pid(trainer: Trainer) -> int:
     """Of its only worker."""
     (worker,) = [*trainer._idle, *trainer._busy]
@@ -81,7 +88,7 @@ async def test_a_whole_owner_and_one_data_owner(files: Path) -> None:
         assert update.dtype == np.float32
         again = await trainer.train(DOCUMENT, pretrained.weights, files / "party.npz", seed=1)
         assert np.array_equal(update, again)
-        improved = weights.apply_update(DIGITS.model, pretrained.weights, update.astype(np.float64))
+        improved = weights.to_bytes(weights.from_bytes(DIGITS.model, pretrained.weights) + update)
         adapted, scored = await trainer.run(
             [
                 Job.adapt(DOCUMENT, improved, files / "owner.npz", 2),
@@ -89,9 +96,14 @@ async def test_a_whole_owner_and_one_data_owner(files: Path) -> None:
             ]
         )
         assert adapted.weights is not None
-        assert scored.accuracy == await trainer.evaluate(DIGITS.model, adapted.weights, files / "test.npz")
-        assert adapted.weights == await trainer.adapt(DOCUMENT, improved, files / "owner.npz", 2)
-        assert pretrained.weights == await trainer.pretrain(DIGITS.model, files / "owner.npz", 30, 0)
+        assert scored.accuracy == await scored_of(trainer, files, adapted.weights)
+        repeated = await trainer.run(
+            [
+                Job.adapt(DOCUMENT, improved, files / "owner.npz", 2),
+                Job.pretrain(DIGITS.model, files / "owner.npz", 0, DIGITS.pretrain),
+            ]
+        )
+        assert repeated[0].weights == adapted.weights
         assert pid(trainer) == first
         await bad_requests(trainer, files)
         assert pid(trainer) == first
@@ -136,9 +148,8 @@ async def test_a_split_model_is_trained_whole_and_shared_in_part(files: Path) ->
                 Job.train(split, None, path, 1, initial.weights),
             ]
         )
-        adapted = weights.from_bytes(
-            DIGITS.model, await trainer.adapt(split, pretrained.weights, files / "owner.npz", 1)
-        )
+        (alone,) = await trainer.run([Job.adapt(split, pretrained.weights, files / "owner.npz", 1)])
+        adapted = weights.from_bytes(DIGITS.model, alone.weights or b"")
         again = await trainer.train(split, part.take(adapted).tobytes(), path, 1, initial=initial.weights)
         assert chained.update is not None and np.array_equal(chained.update, again)
         for blob, start, words in (
@@ -230,14 +241,14 @@ async def test_a_trial_waits_for_no_training_and_its_time_is_that_of_work(files:
 
 async def test_an_idle_worker_ends_and_the_next_job_starts_another(files: Path) -> None:
     async with service(files, linger_s=0.2) as trainer:
-        await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+        await scored_of(trainer, files)
         first = pid(trainer)
         while running(first):
             await trio.sleep(0.05)
-        await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+        await scored_of(trainer, files)
         assert pid(trainer) != first
     async with service(files, linger_s=0) as trainer:
-        await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+        await scored_of(trainer, files)
         assert trainer._idle == []
 
 
@@ -256,14 +267,14 @@ async def test_a_worker_that_leaves_just_as_we_ask_is_replaced(files: Path, monk
     monkeypatch.setattr(process.WorkerProcess, "ask", leaving)
     async with service(files) as trainer:
         for _ in range(2):
-            await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+            await scored_of(trainer, files)
     assert calls == 3
 
 
 async def test_a_bad_device_is_named(files: Path) -> None:
     trainer = Trainer(files / "slots", device="toaster")
     with pytest.raises(TrainingFailed, match='device "toaster" cannot be used'):
-        await trainer.evaluate(DIGITS.model, BLOB, files / "test.npz")
+        await scored_of(trainer, files)
     await trainer.aclose()
 
 
@@ -274,7 +285,7 @@ from omninode.learning.service import Job, Trainer
 from omninode.learning import bound, data, document, fixed_point, plot, presets, weights
 async def main():
     trainer = Trainer(Path(sys.argv[1]) / "slots", device="cpu")
-    await trainer.evaluate(presets.DIGITS.model, bytes(4 * 5090), Path(sys.argv[1]) / "test.npz")
+    await trainer.run([Job.evaluate(presets.DIGITS.model, bytes(4 * 5090), Path(sys.argv[1]) / "test.npz")])
     print("seen", trainer._idle[0].pid, "torch" in sys.modules, "sklearn" in sys.modules, flush=True)
     if sys.argv[2] == "wait":
         await trio.sleep_forever()

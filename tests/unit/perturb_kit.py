@@ -9,8 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from omninode.learning import perturb
 from omninode.learning.data import Samples
 from omninode.learning.model_spec import ModelSpec
+from omninode.learning.perturb import Secrets
 
 MLP = ModelSpec("mlp", (12, 9, 7, 4), (12,), bias=False)
 FLAT = ModelSpec("mlp", (6, 3), (6,), bias=False)
@@ -36,3 +38,9 @@ def some_samples(spec: ModelSpec, count: int, seed: int = 0) -> Samples:
 def relative(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
     """Relative error in the L2 norm."""
     return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+def restore(model: ModelSpec, secrets: Secrets, perturbed: NDArray[np.floating]) -> NDArray[np.float64]:
+    """W, the inverse of ``perturb``: each vector (d,) is the perturbation of one model, rounded to float32 or not."""
+    added = perturb.perturb(model, secrets, np.zeros(model.parameters))
+    return np.asarray((perturbed.astype(np.float64) - added) / perturb.ratios(model, secrets), dtype=np.float64)

@@ -129,13 +129,4 @@ def test_weights_travel_as_plain_floats(tmp_path: Path) -> None:
     flat[17] = np.nan
     with pytest.raises(ValueError, match="weight 17 is not a finite number"):
         weights.from_bytes(DIGITS.model, weights.to_bytes(flat))
-
-
-def test_the_server_step_adds_the_mean() -> None:
-    blob = weights.to_bytes(np.ones(5090, np.float32))
-    mean = np.linspace(-1, 1, 5090)
-    moved = weights.from_bytes(DIGITS.model, weights.apply_update(DIGITS.model, blob, mean))
-    assert np.allclose(moved, 1 + mean)
-    with pytest.raises(ValueError, match="shape"):
-        weights.apply_update(DIGITS.model, blob, mean[:-1])
     assert len(weights.digest(blob)) == 32
