@@ -41,18 +41,13 @@ class Job:
         return cls._make("load", model, None, None, None, 0)
 
     @classmethod
-    def check(
-        cls, document: SessionDocument | Model, data_path: Path | None = None, weights: bytes = b"",
-        initial: bytes | None = None,
-    ) -> Job:  # fmt: skip
+    def check(cls, document: SessionDocument, data_path: Path, weights: bytes, initial: bytes | None = None) -> Job:
         """Before anything is promised: weights and W0 (as of ``train``) are numbers, the model learns from the data.
 
         One full batch, and the short one at the end of an epoch, from the weights that the session starts from; data
         that ``data.check`` refuses is refused.
         """
-        if not isinstance(document, SessionDocument):
-            return cls.load(document)
-        job = cls.train(document, weights, data_path or Path(), document.seed, initial)
+        job = cls.train(document, weights, data_path, document.seed, initial)
         job.fields.update(op="check")
         return job
 

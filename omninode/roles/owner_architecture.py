@@ -46,7 +46,7 @@ async def architecture(services: Services) -> Model:
     if exported:
         await _serve(services, model)
     try:
-        await services.trainer.run([Job.check(model)])
+        await services.trainer.run([Job.load(model)])
     except TrainingFailed as error:
         raise RefusedError(_problem(error), _CURE) from error
     return model
