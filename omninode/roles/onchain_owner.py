@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import trio
 
+from omninode.chain.fees import FeePolicy
 from omninode.chain.wire import quantity
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
+from omninode.learning.service import TrainingFailed
 from omninode.roles.onchain_driver import OnchainDriver, stored
 from omninode.roles.terms import OVERRIDES
+from omninode.store.blobs import BlobError
 from protocols.onchain import lanes
 from protocols.onchain.limits import misfit, session_gas
 from protocols.onchain.owner import OnchainOwner as Machine
@@ -32,7 +35,14 @@ if TYPE_CHECKING:
     from omninode.roles.model_owner import ModelOwner
     from omninode.roles.services import Services
 
-GAS_RESERVE = 5 * 10**16  # wei, besides what the session's own transactions take
+GAS_RESERVE = 5 * 10**16  # wei kept at least for the owner's own transactions
+MOST_GROWTH = 100
+"""A mean whose norm is so many times that of the published weights is poison: one member can upload any number."""
+MEANT = frozenset({
+    "reward", "gas_price_cap", "groups", "group_size", "m_krum", "mu", "register_blocks", "upload_blocks",
+    "settle_blocks", "public_layers", "public_count", "model_privacy",
+})  # fmt: skip
+"""Options that mean something here; the others are refused where they are given."""
 PLAN = "onchain/plan/"
 """Key of what ``start`` will say, by the document's digest: the session's number is not known before its creation."""
 
@@ -81,23 +91,36 @@ class OnchainOwner:
         total, count = await self._onchain.client.retry(
             lambda: self._onchain.result(view.session), float("inf"), "reading the result"
         )
-        document = await self._document(view)
-        await self._owner.model.ready.wait()
-        await self._owner.model.adopt(stored(view.session), document, lanes.decode_mean(total, count), count)
+        mean = lanes.decode_mean(total, count)
+        try:
+            document, published = await self._document(view), await self._published(view)
+            if reason := poisoned(mean, published):
+                return self._drop(view, reason)
+            await self._owner.model.ready.wait()
+            await self._owner.model.adopt(stored(view.session), document, mean, count)
+        except (TrainingFailed, RefusedError, BlobError, ValueError, OSError) as error:
+            self._drop(view, str(error))
+
+    def _drop(self, view: OnchainView, reason: str) -> None:
+        """The model stays as it is; the session still ends and is paid for."""
+        self._services.events.write("sum_dropped", session=view.session, onchain=True, reason=reason)
+        self._services.log.error("sum_dropped", session=view.session, onchain=True, reason=reason)
 
     # -- creation -------------------------------------------------------------------------------------------------
 
     async def create(self, overrides: dict[str, Any]) -> dict[str, Any]:
         """Deposit and open a session on the current model. Raises RefusedError or UsageError with what to change."""
+        check_options(overrides)
         async with self._creating:
             document, published = await self._owner.offer(overrides)
             terms, training = self._terms(overrides, document)
-            await self._check(terms, training)
+            reserve = await self._check(terms, training)
             escrow = await self._onchain.quote(terms, training)
             balance = await self._onchain.client.balance(self._services.wallet.address)
-            if balance < escrow + GAS_RESERVE:
+            if balance < escrow + reserve:
                 raise RefusedError(
-                    f"the wallet holds {balance} wei, the session needs {escrow} and gas", "send ether to the wallet"
+                    f"the wallet holds {balance} wei, the session needs {escrow} and about {reserve} for gas",
+                    "send ether to the wallet",
                 )
             plan = json.dumps(asdict(training))
             await trio.to_thread.run_sync(self._services.store.meta_put, PLAN + terms.doc_digest.hex(), plan)
@@ -113,8 +136,6 @@ class OnchainOwner:
 
     def _terms(self, overrides: Mapping[str, Any], document: SessionDocument) -> tuple[OnchainTerms, Training]:
         """What the session will be. Raises UsageError."""
-        if unknown := set(overrides) - OVERRIDES:
-            raise UsageError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
         pick = partial(_pick, self._services.config.model_owner, overrides)
         rounds, mu_bps = pick("groups"), round(pick("mu") * BPS)
         training = Training(
@@ -128,19 +149,45 @@ class OnchainOwner:
         )  # fmt: skip
         return terms, training
 
-    async def _check(self, terms: OnchainTerms, training: Training) -> None:
-        """RefusedError, with the gas it would take, for what does not fit on the chain."""
+    async def _check(self, terms: OnchainTerms, training: Training) -> int:
+        """Wei to keep for our own transactions. RefusedError, with the gas it would take, for what does not fit."""
         block = await self._onchain.client.rpc("eth_getBlockByNumber", "latest", False)
         limit = quantity(block["gasLimit"])
-        said = misfit(terms.dimension, training.rounds, training.group_size, terms.upload_blocks, limit)
+        size = (terms.dimension, training.rounds, training.group_size)
+        said = misfit(*size, terms.upload_blocks, limit, terms.settle_blocks)
         if said:
             cure = "publish fewer layers, widen --upload-blocks, or aggregate off chain (--aggregation offchain)"
-            raise RefusedError(said, cure if "gas" in said else "change --groups and --group-size")
+            if "settle window" in said:
+                cure = "widen --settle-blocks, or publish fewer layers"
+            raise RefusedError(said, cure if "gas" in said or "window" in said else "change --groups and --group-size")
         if terms.m_krum > training.rounds or terms.mu_bps * 2 >= BPS:
             raise RefusedError(
                 f"m-Krum cannot keep {terms.m_krum} of {training.rounds} rounds with mu = {terms.mu_bps / BPS:g}",
                 "choose --m-krum at most the number of rounds, and --mu below 0.5",
             )
+        base_fee = quantity(block.get("baseFeePerGas", "0x0"))
+        if terms.gas_price_cap < base_fee:
+            raise RefusedError(
+                f"gas costs {base_fee} wei now, and the session would pay back {terms.gas_price_cap} at most: data "
+                "owners refuse that", "raise --gas-price-cap, or wait",
+            )  # fmt: skip
+        return max(GAS_RESERVE, session_gas(*size).owner * FeePolicy().first(base_fee)[1] * 3 // 2)
+
+
+def poisoned(mean: NDArray[np.float64], published: NDArray[np.float64]) -> str:
+    """Why the mean (d,) of what was uploaded is none to go on with; "" where it is."""
+    size, usual = float(np.linalg.norm(mean)), max(float(np.linalg.norm(published)), 1.0)
+    if np.isfinite(size) and size <= MOST_GROWTH * usual:
+        return ""
+    return f"the mean has norm {size:.4g}, the published weights {usual:.4g}: somebody uploaded something else"
+
+
+def check_options(overrides: Mapping[str, Any]) -> None:
+    """UsageError for what there is not, and for what would be silently without effect."""
+    if unknown := set(overrides) - OVERRIDES:
+        raise UsageError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
+    if idle := sorted(name for name in set(overrides) - MEANT if overrides[name] is not None):
+        raise UsageError(f"{idle[0]} means nothing with aggregation onchain", "leave it out")
 
 
 def usual_m(rounds: int, mu_bps: int) -> int:

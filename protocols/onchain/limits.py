@@ -47,6 +47,11 @@ class SessionGas:
         """Of each data owner, on average."""
         return sum(self.by_function[f] for f in ("register", "postKey", "upload", "claim")) // self.members
 
+    @property
+    def owner(self) -> int:
+        """Of the session's owner, who measures and selects."""
+        return sum(self.by_function[f] for f in ("create", "postModel", "start", "measure", "select", "exit"))
+
 
 def session_gas(dimension: int, rounds: int, group_size: int) -> SessionGas:
     """What a session would use if all places are taken and nobody is late; also beyond what the contract takes.

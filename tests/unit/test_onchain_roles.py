@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import structlog
 import trio
@@ -17,16 +18,19 @@ from omninode.config_schema import SECTIONS
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.learning.presets import DIGITS
+from omninode.learning.service import TrainingFailed
 from omninode.roles import onchain_sessions
 from omninode.roles.onchain_data_owner import OnchainDataOwner
 from omninode.roles.onchain_driver import OnchainDriver, stored
-from omninode.roles.onchain_owner import OnchainOwner
+from omninode.roles.onchain_owner import OnchainOwner, check_options, poisoned
 from omninode.roles.onchain_sessions import RESUME_KEY, OnchainSessions
 from omninode.roles.session_files import SessionFiles
 from omninode.store.blobs import FileBlobStore
 from omninode.store.db import Store
 from protocols.onchain import events as ev
 from protocols.onchain.data_owner import OnchainDataOwner as Machine
+from protocols.onchain.lanes import encode
+from protocols.onchain.limits import session_gas
 from protocols.onchain.params import State, Training
 from protocols.onchain.view import OnchainView
 from tests.unit.onchain_kit import CONTEXT, OWNER, Play, seed_of, terms
@@ -322,7 +326,7 @@ class Ledger(Chain):
         return value
 
     async def _rpc(self, method: str, *args: object) -> dict[str, str]:
-        return {"gasLimit": hex(60_000_000)}
+        return {"gasLimit": hex(60_000_000), "baseFeePerGas": hex(7 * 10**9)}
 
     async def quote(self, chosen: Any, training: Training) -> int:
         return chosen.reward + 10**18
@@ -362,6 +366,8 @@ async def test_a_session_is_created_with_its_plan_written_down_first(tmp_path: P
         ({"groups": 17}, "1 to 16 rounds"),
         ({"m_krum": 5}, "cannot keep 5 of 4 rounds"),
         ({"mu": 0.5}, "mu = 0.5"),
+        ({"settle_blocks": 10}, "settle window of 10 blocks is too short"),
+        ({"gas_price_cap": 6 * 10**9}, "data owners refuse that"),
     ],
 )
 async def test_what_does_not_fit_is_refused(tmp_path: Path, overrides: dict[str, Any], said: str) -> None:
@@ -377,6 +383,69 @@ async def test_an_empty_wallet_and_an_unknown_option_are_refused(tmp_path: Path)
     with pytest.raises(UsageError, match="unknown option"):
         await owner.create({"wings": 2})
     assert ledger.made == []
+
+
+async def test_the_owner_keeps_gas_for_its_own_transactions(tmp_path: Path) -> None:
+    gas = session_gas(5_090, 4, 3).owner * 14 * 10**9
+    escrow = 12 * 10**15 + 10**18
+    with pytest.raises(RefusedError, match="for gas"):
+        await owner_of(tmp_path, Ledger(balance=escrow + gas)).create({})
+    assert await owner_of(tmp_path / "b", Ledger(balance=escrow + 2 * gas)).create({})
+
+
+@pytest.mark.parametrize("name", ["mode", "data_owners", "committee", "rule", "payout", "deposit", "public_sums"])
+def test_options_without_effect_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} means nothing"):
+        check_options({name: 1})
+    check_options({name: None, "groups": 3})
+
+
+class Model:
+    """Of ``OwnerModel`` what the baseline uses."""
+
+    def __init__(self, fails: bool) -> None:
+        self.ready, self._fails = trio.Event(), fails
+        self.ready.set()
+        self.adopted: list[int] = []
+
+    async def adopt(self, session: int, document: Any, mean: Any, count: int) -> None:
+        if self._fails:
+            raise TrainingFailed("weights are no numbers")
+        self.adopted.append(count)
+
+
+@pytest.mark.parametrize(
+    ("factor", "fails", "written"),
+    [(1, False, []), (99, False, []), (101, False, ["sum_dropped"]), (1, True, ["sum_dropped"])],
+)
+async def test_a_sum_that_is_poison_is_not_adopted(
+    tmp_path: Path, factor: float, fails: bool, written: list[str]
+) -> None:
+    ledger, weights = Ledger(), np.full(5_090, 0.5, dtype="<f4")
+    owner = owner_of(tmp_path, ledger)
+    document, model = Offering().document, Model(fails)
+    blobs = {bytes(32): weights.tobytes(), document.digest(): document.encode()}
+    owner._services.blobs = SimpleNamespace(read=blobs.__getitem__)  # type: ignore[assignment]
+    owner._owner.model = model  # type: ignore[assignment]
+    total = encode(weights.astype(float) * factor * 3, 3)
+
+    async def result(session: int) -> Any:
+        return total, 3
+
+    ledger.result = result  # type: ignore[attr-defined]
+    ledger.client.retry = lambda call, deadline, what: call()
+    view = OnchainView(1)
+    view.apply(ev.Created(1, 1, b"\x11" * 20, replace(terms(), doc_digest=document.digest())))
+    view.selected = 1
+    await owner._adopt(view)
+    assert owner._services.events.written == written  # type: ignore[attr-defined]
+    assert model.adopted == ([] if written else [3])
+
+
+def test_a_mean_that_is_no_number_is_poison() -> None:
+    for bad in (np.inf, np.nan):
+        assert "norm" in poisoned(np.array([1.0, bad]), np.ones(2))
+    assert poisoned(np.ones(2), np.zeros(2)) == ""
 
 
 def test_numbers_in_the_database_do_not_meet_those_of_the_market() -> None:
