@@ -41,6 +41,7 @@ class Node:
     name: str = key("omninode", "how this node is called in its logs")
     roles: tuple[str, ...] = key((), "what it does, one or more of", choices=ROLES)
     data_dir: str = key("", "keys, database and blobs; empty: the folder of this file", path=True)
+    blob_space: int = key(8192, "MiB that models and session documents may take on disk", low=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class DataOwner:
 
     max_sessions: int = key(100, "sessions in which the same data is used, at most", low=0)
     max_deposit: int = key(10**18, "largest deposit to put down for one session", low=0, wei=True)
+    max_download: int = key(1024, "MiB of model and weights fetched for one session, at most", low=1)
     min_reward: int = key(0, "least pay for one place in a session", low=0, wei=True)
     allowed_owners: tuple[str, ...] = key((), "wallet addresses of model owners to work for; empty: any")
     min_group: int = key(3, "smallest group to hide this node's update in", low=2, high=1000)

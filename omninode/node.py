@@ -107,7 +107,7 @@ async def _build(
     book = PeerBook(data_dir / "peers.json")
     net = Network(peer_seed, config.net.listen, config.net.bootstrap, book, log=log, announce=config.net.announce)
     await nursery.start(net.run)
-    blobs = FileBlobStore(data_dir / "blobs")
+    blobs = FileBlobStore(data_dir / "blobs", max_total=config.node.blob_space << 20)
     serve_blobs(net, blobs)
     directory = Directory(net, wallet, Context(market.chain_id, market.address, 0), log)
     trainer = Trainer(
@@ -126,7 +126,7 @@ async def _build(
 
 
 async def _open_onchain(config: Config, client: ChainClient, queue: TxQueue) -> Onchain | None:
-    """The on-chain baseline's factory, None where none is configured. Raises NoContract."""
+    """The on-chain baseline's factory, None where none is configured. Raises NoContract, NotAFactory."""
     if not config.chain.onchain:
         return None
     from omninode.chain.hashing import parse_address
@@ -134,7 +134,9 @@ async def _open_onchain(config: Config, client: ChainClient, queue: TxQueue) -> 
 
     address, chain = parse_address(config.chain.onchain), config.chain
     await client.retry(lambda: client.check_contract(address), CHAIN_WAIT_S, "opening the on-chain baseline")
-    return Onchain(client, queue, address, chain_id=chain.chain_id, start_block=chain.start_block)
+    onchain = Onchain(client, queue, address, chain_id=chain.chain_id, start_block=chain.start_block)
+    await client.retry(onchain.check, CHAIN_WAIT_S, "opening the on-chain baseline")
+    return onchain
 
 
 def build_onchain(services: Services, roles: Sequence[Role]) -> OnchainSessions | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -14,18 +14,19 @@ from omninode.learning import data as local_data
 from omninode.learning import fixed_point
 from omninode.learning.document import MAX_BYTES, SessionDocument, training_seed
 from omninode.learning.jobs import Job
-from omninode.learning.model_spec import ForeignModel
-from omninode.learning.service import TrainingFailed
-from omninode.net.blobs import fetch_blob
+from omninode.learning.model_spec import ForeignModel, Model
+from omninode.learning.service import TrainingFailed, TrainingLate
+from omninode.net.blobs import fetch_blob, patience
 from omninode.net.errors import NetError
 from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
+from omninode.roles.session_files import SessionFiles, unless
 from omninode.roles.session_keys import Beforehand, key_of, wait_for_market, warn_insecure
 from omninode.roles.verify_tuning import refuse_unless_by_rule
 from omninode.store.blobs import BlobError
 from protocols.errors import LocalProtocolError
 from protocols.sessions import machines
-from protocols.sessions.params import Mode, Phase
+from protocols.sessions.params import Mode, Phase, Rule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     from omninode.roles.services import Services
     from protocols.sessions.view import SessionView
 
-FETCH_DEADLINE = 60.0
 FETCH_TRIES = 5  # at least; on and on while data owners can still register
 FETCH_PAUSE_S = 4.0
 TRAIN_TRIES = 3
-CHECK_S = 300.0  # somebody's model that takes longer for one step is none to train
-TRAIN_S = 3600.0  # a training that takes longer has missed every deadline
+CHECK_S = 120.0  # of work: somebody's model that takes longer for one step is none to train
+TRAIN_S = 3600.0  # whatever the session's windows are
+MIB = 1 << 20
 
 
 class Refused(Exception):
@@ -89,15 +90,20 @@ class DataOwner:
         self._services = services
         self.refusals: dict[int, str] = {}
         self.warm = False
+        self.files = SessionFiles(services, self.name)
 
     async def run(self) -> None:
-        """Have the worker process ready before the first session asks for it."""
+        """Have the worker process ready before the first session asks for it; delete files of sessions in time."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.files.run)
+            await self._warm()
+
+    async def _warm(self) -> None:
         try:
             await self._services.trainer.warm()
             self.warm = True
         except TrainingFailed as error:  # a session will say it again, with its consequences
             self._services.log.warning("worker_not_ready", reason=str(error))
-        await trio.sleep_forever()
 
     def wants(self, view: SessionView) -> bool:
         """Sessions that can still be joined, and those that we are registered in (after a restart)."""
@@ -109,6 +115,7 @@ class DataOwner:
     async def join(self, view: SessionView) -> SessionDriver | None:
         """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
         services, session, key = self._services, view.session, None
+        self.files.begin(session, lambda: view.phase in (Phase.FINISHED, Phase.ABORTED))
         if self._bound(view):  # registered before a restart: a promise, whatever the policy says today
             task = None
         else:
@@ -116,30 +123,50 @@ class DataOwner:
                 self._check_policy(view)
                 if view.p.zk:
                     await self._check_proofs(view)
-                task = await self._task(view)
+                task = await self.before(lambda: view.phase > Phase.REGISTER, lambda: self._task(view))
                 if view.p.zk:  # last: it takes longest
                     key = await key_of(services, view.p)
                     warn_insecure(services, session)
             except UNUSABLE as error:
                 self.refusals[session] = str(error)
+                await self.files.drop(session)
                 services.events.write("session_refused", session=session, reason=str(error))
                 services.log.warning("session_refused", session=session, reason=str(error))
                 return None
             services.events.write("session_joined", session=session)
 
+        async def learn() -> NDArray[np.int64] | None:
+            return await self._train(session, task or await self._task(view))
+
         async def train() -> NDArray[np.int64] | None:
-            try:
-                found = task or await self._task(view)
-            except UNUSABLE as error:
-                services.events.write("update_refused", session=session, reason=str(error))
-                return None
-            return await self._train(session, found)
+            return await self.in_time(session, lambda: driver.machine.view.phase > Phase.UPLOAD, learn)
 
         context = services.context(session)
-        return SessionDriver(
+        driver = SessionDriver(
             self.name, context, services, lambda s: self.machine(view, s), on_train=train,
             before=Beforehand(services, view, key=key),
         )  # fmt: skip
+        return driver
+
+    async def before(self, closed: Callable[[], bool], look: Callable[[], Awaitable[Task]]) -> Task:
+        """What ``look`` finds while registration is open. Raises Refused where that is over first."""
+        for task in await unless(closed, look):
+            return task
+        raise Refused("registration was over before the session's files had come and were looked at")
+
+    async def in_time(
+        self, session: int, closed: Callable[[], bool], learn: Callable[[], Awaitable[Vector | None]], **about: object
+    ) -> Vector | None:
+        """What ``learn`` gives before the window for uploads closes, else None; says why, and ``about`` what."""
+        reason = "the window for uploads closed before the update was there"
+        try:
+            for update in await unless(closed, learn):
+                return update
+        except UNUSABLE as error:
+            reason = str(error)
+        self._services.log.warning("update_refused", session=session, reason=reason, **about)
+        self._services.events.write("update_refused", session=session, reason=reason, **about)
+        return None
 
     def machine(self, view: SessionView, seed: bytes) -> Machine:
         """The protocol machine of one session; overridden where a test wants another behaviour."""
@@ -155,13 +182,23 @@ class DataOwner:
         return begun or view.member_of(self._services.wallet.address) is not None
 
     async def _task(self, view: SessionView) -> Task:
-        """Document and weights, with our data held against them. Raises one of UNUSABLE."""
-        task = await self._fetch(view)
-        document = task.document
+        """Document and weights, with chain and data held against them. Raises one of UNUSABLE."""
+        return await self.offered(view, lambda document: self._fits(view, document))
+
+    async def _fits(self, view: SessionView, document: SessionDocument) -> None:
+        """Whether the document is one of this session and for our data. Raises one of UNUSABLE."""
+        if (document.frac_bits, document.bound) != (view.p.frac_bits, view.p.bound):
+            raise Refused("fixed point or bound of the document differ from the chain")
+        if document.perturbation is not None and (view.p.mode, view.p.rule) != (Mode.VERIFIED, Rule.NONE):
+            raise Refused("the model is perturbed, which only goes with mode verified and rule none")
+        await self.check_data(document, document.min_samples)
+        await refuse_unless_by_rule(self._services, view, document, lambda digest: self._blob(view, digest, MAX_BYTES))
+
+    async def check_data(self, document: SessionDocument, samples: int) -> None:
+        """Whether our data is of the document's form, and enough of it. Raises Refused or DataError."""
         await trio.to_thread.run_sync(
-            local_data.check, self.data_path(), document.features, document.classes, document.min_samples
-        )
-        return task
+            local_data.check, self.data_path(), document.features, document.classes, samples
+        )  # fmt: skip
 
     def _check_policy(self, view: SessionView) -> None:
         policy, params = self._services.config.data_owner, view.p
@@ -196,39 +233,55 @@ class DataOwner:
             raise Refused("no data: set data.path in the configuration")
         return Path(path)
 
-    async def _fetch(self, view: SessionView) -> Task:
-        """Fetch document and weights from the owner's node and hold them against the chain."""
-        task = await self.offered(view)
-        document = task.document
-        if (document.frac_bits, document.bound) != (view.p.frac_bits, view.p.bound):
-            raise Refused("fixed point or bound of the document differ from the chain")
-        await refuse_unless_by_rule(self._services, view, document, lambda digest: self._blob(view, digest, MAX_BYTES))
-        return task
+    async def offered(self, view: Offer, fits: Callable[[SessionDocument], Awaitable[None]]) -> Task:
+        """Document and weights of any kind of session. ``fits`` looks at the document before anything large is fetched.
 
-    async def offered(self, view: Offer) -> Task:
-        """Document and weights of any kind of session."""
+        Raises one of UNUSABLE.
+        """
         params = view.p
         document = SessionDocument.decode(await self._blob(view, params.doc_digest, MAX_BYTES))
         if document.parameters != params.dimension:
             raise Refused(f"document has {document.parameters} parameters, the chain says {params.dimension}")
-        if isinstance(document.model, ForeignModel):
-            await self._try_model(view, document.model)
+        await fits(document)
+        self._check_model(document.model)
+        self._check_room(document)
+        if isinstance(document.model, ForeignModel) and document.model.kind == "export":
+            await self._fetched(view, bytes.fromhex(document.model.source), document.model.size)
         weights = await self._weights(view, document.weights, document.part.dimension, "weights")
         initial = None
         if document.initial:
             initial = await self._weights(view, document.initial, document.model.parameters, "initial weights")
-        return Task(document, weights, initial)
+        task = Task(document, weights, initial)
+        await self._try(task)
+        return task
 
-    async def _try_model(self, view: Offer, model: ForeignModel) -> None:
-        """Somebody's model: it must be allowed here, and is loaded once before anything is promised."""
-        if model.kind == "module" and model.source not in self._services.config.learning.allowed_models:
+    def _check_model(self, model: Model) -> None:
+        if not isinstance(model, ForeignModel) or model.kind != "module":
+            return
+        if model.source not in self._services.config.learning.allowed_models:
             raise Refused(
                 f"the model {model.source!r} is not in learning.allowed_models; allowing it means running its code"
             )
-        if model.kind == "export":
-            await self._fetched(view, bytes.fromhex(model.source), model.size)
+
+    def _check_room(self, document: SessionDocument) -> None:
+        """What is still to be fetched, from what the document says of it."""
+        size = 4 * document.part.dimension + (4 * document.model.parameters if document.initial else 0)
+        if isinstance(document.model, ForeignModel):
+            size += document.model.size
+        most, blobs = self._services.config.data_owner.max_download, self._services.blobs
+        if size > most * MIB:
+            raise Refused(f"the session's files have {size} bytes, more than data_owner.max_download = {most} MiB")
+        if size > blobs.max_total - blobs.used:
+            raise Refused(f"no room for the session's files of {size} bytes: see node.blob_space")
+
+    async def _try(self, task: Task) -> None:
+        """One batch of our data before anything is promised: weights may be no numbers, a model too large.
+
+        How long it waits for a place is not held against it. Raises Refused.
+        """
+        job = Job.check(task.document, self.data_path(), task.weights, task.initial)
         try:
-            await self._services.trainer.run([Job.check(model)], trio.current_time() + CHECK_S)
+            await self._services.trainer.run([job], trial=True, limit_s=CHECK_S)
         except TrainingFailed as error:
             raise Refused(f"the session's model cannot be used: {error}") from error
 
@@ -246,11 +299,12 @@ class DataOwner:
     async def _fetched(self, view: Offer, digest: bytes, max_size: int) -> Path:
         """A blob of the session's owner, who may be restarting: tried for as long as it can still be of use."""
         services, attempt = self._services, 0
+        await self.files.take(view.session, digest, document=digest == view.p.doc_digest)
         while True:
             try:
                 return await fetch_blob(
                     services.net, services.blobs, digest, [view.p.owner_peer], max_size=max_size,
-                    deadline=FETCH_DEADLINE,
+                    deadline=patience(max_size),
                 )  # fmt: skip
             except NetError as error:
                 attempt += 1
@@ -264,9 +318,7 @@ class DataOwner:
         bound, frac_bits = task.document.bound, task.document.frac_bits
         return await self.trained(session, task, lambda u: fixed_point.encode(u.astype(np.float64), bound, frac_bits))
 
-    async def trained(
-        self, session: int, task: Task, finish: Callable[[NDArray[np.float32]], Vector]
-    ) -> Vector | None:
+    async def trained(self, session: int, task: Task, finish: Callable[[NDArray[np.float32]], Vector]) -> Vector | None:
         """Local training in a worker process; None where it fails or ``finish`` refuses the update (d,).
 
         The seed only orders batches; it is no secret.
@@ -286,6 +338,8 @@ class DataOwner:
             except TrainingFailed as error:
                 services.log.warning("training_failed", session=session, reason=str(error), attempt=attempt)
                 services.events.write("training_failed", session=session, reason=str(error))
+                if isinstance(error, TrainingLate):
+                    return None
                 await trio.sleep(2.0**attempt)
             else:
                 services.events.write("trained", session=session)

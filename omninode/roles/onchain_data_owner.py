@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import trio
 
-from omninode.learning import data as local_data
+from omninode.learning.document import SessionDocument
 from omninode.roles.data_owner import UNUSABLE, DataOwner, Refused, Task
 from omninode.roles.onchain_driver import OnchainDriver, stored
 from protocols.onchain.data_owner import OnchainDataOwner as Machine
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Offer:
-    """A session as ``DataOwner`` fetches it: as long as registration is open it tries on and on."""
+    """A session as ``DataOwner`` fetches it: as long as registration is open it tries on and on.
+
+    session: its number in the database.
+    """
 
     session: int
     view: OnchainView
@@ -60,31 +62,35 @@ class OnchainDataOwner:
     async def join(self, view: OnchainView) -> OnchainDriver | None:
         """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
         services, session, task = self._services, view.session, None
+        self._data_owner.files.begin(stored(session), lambda: view.ended)
         if view.member_of(services.wallet.address) is None:
             try:
                 self._check_terms(view)
-                task = await self._task(view)
+                task = await self._data_owner.before(lambda: view.state > State.REGISTER, lambda: self._task(view))
             except UNUSABLE as error:
                 self.refusals[session] = str(error)
+                await self._data_owner.files.drop(stored(session))
                 services.events.write("session_refused", session=session, onchain=True, reason=str(error))
                 services.log.warning("session_refused", session=session, onchain=True, reason=str(error))
                 return None
             services.events.write("session_joined", session=session, onchain=True)
 
-        async def train() -> NDArray[np.float64] | None:
-            try:
-                found = task or await self._task(view)
-            except UNUSABLE as error:
-                services.events.write("update_refused", session=session, onchain=True, reason=str(error))
-                return None
+        async def learn() -> NDArray[np.float64] | None:
+            found = task or await self._task(view)
             start = np.frombuffer(found.weights, dtype="<f4").astype(np.float64)
             return await self._data_owner.trained(stored(session), found, lambda update: start + update)
+
+        async def train() -> NDArray[np.float64] | None:
+            return await self._data_owner.in_time(
+                session, lambda: driver.machine.view.state > State.MODEL_AGGREGATE, learn, onchain=True
+            )
 
         async def make(seed: bytes) -> Machine:
             context = Context(self._onchain.chain_id, view.head, session)
             return Machine(context, services.wallet.address, services.net.peer_key, seed)
 
-        return OnchainDriver(self._data_owner.name, session, services, self._onchain, make, on_train=train)
+        driver = OnchainDriver(self._data_owner.name, session, services, self._onchain, make, on_train=train)
+        return driver
 
     def _check_terms(self, view: OnchainView) -> None:
         """The owner's policy. Raises Refused."""
@@ -102,13 +108,16 @@ class OnchainDataOwner:
 
     async def _task(self, view: OnchainView) -> Task:
         """Document and weights, held against chain and data. Raises one of UNUSABLE."""
-        task = await self._data_owner.offered(_Offer(view.session, view))
-        document, training = task.document, view.training
+        return await self._data_owner.offered(
+            _Offer(stored(view.session), view), lambda document: self._fits(view, document)
+        )
+
+    async def _fits(self, view: OnchainView, document: SessionDocument) -> None:
+        """Whether the document is one of this session and for our data. Raises one of UNUSABLE."""
+        training = view.training
         assert training is not None
+        if document.perturbation is not None:
+            raise Refused("the model is perturbed, which only goes with mode verified, not with the on-chain baseline")
         if (document.train.epochs, document.train.batch) != (training.epochs, training.batch):
             raise Refused("the document trains otherwise than the chain says")
-        samples = max(document.min_samples, training.samples)
-        await trio.to_thread.run_sync(
-            local_data.check, self._data_owner.data_path(), document.features, document.classes, samples
-        )
-        return task
+        await self._data_owner.check_data(document, max(document.min_samples, training.samples))

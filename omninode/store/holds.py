@@ -1,7 +1,7 @@
 """Which blobs are here for sessions only, and until when: nobody else's files stay for ever.
 
     blobs/holds/<session>/<hex>    the session needs this blob; written before the blob is fetched
-    blobs/holds/kept/<hex>         a small document of an ended session, kept for a while
+    blobs/holds/kept/<hex>         the document of an ended session, kept for a while
 
 A blob without a mark is the node's own and never touched. A mark goes after its blob: whenever the process dies, the
 next start finds what is left over (``collect``).
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from omninode.store.blobs import FileBlobStore
 
-KEPT_BYTES = 1 << 16  # as large as a session document
 KEPT_DOCUMENTS = 64
 _KEPT = "kept"
+_DOCUMENT = b"document"
 
 
 class Holds:
@@ -29,21 +29,21 @@ class Holds:
         self._root.mkdir(exist_ok=True)
         self._lock = threading.Lock()
 
-    def take(self, session: int, digest: bytes) -> None:
+    def take(self, session: int, digest: bytes, *, document: bool = False) -> None:
         """Say that ``session`` needs the blob, before it is fetched. The node's own blobs need no mark."""
         with self._lock:
             if self._blobs.has(digest) and not self._holders(digest.hex()):
                 return
             folder = self._root / str(session)
             folder.mkdir(exist_ok=True)
-            (folder / digest.hex()).touch()
+            (folder / digest.hex()).write_bytes(_DOCUMENT if document else b"")
 
     def sessions(self) -> set[int]:
         """Those that hold anything."""
         return {int(folder.name) for folder in self._root.iterdir() if folder.name.isdigit()}
 
     def release(self, session: int, *, keep_documents: bool = False) -> None:
-        """Delete what only this session held; with ``keep_documents``, the last few small blobs stay.
+        """Delete what only this session held; with ``keep_documents``, the last few sessions' documents stay.
 
         What has become public meanwhile is the node's own.
         """
@@ -52,7 +52,7 @@ class Holds:
             if not folder.is_dir():
                 return
             for mark in list(folder.iterdir()):
-                if keep_documents and self._small(mark.name):
+                if keep_documents and mark.stat().st_size:
                     (self._root / _KEPT).mkdir(exist_ok=True)
                     os.utime(mark)
                     os.replace(mark, self._root / _KEPT / mark.name)
@@ -62,7 +62,7 @@ class Holds:
             self._forget_old()
 
     def collect(self, live: Collection[int]) -> list[int]:
-        """Release every session that is not live; which ones. Their small documents stay for a while."""
+        """Release every session that is not live; which ones. Their documents stay for a while."""
         gone = sorted(self.sessions() - set(live))
         for session in gone:
             self.release(session, keep_documents=True)
@@ -70,10 +70,6 @@ class Holds:
 
     def _holders(self, name: str) -> list[Path]:
         return [folder / name for folder in self._root.iterdir() if (folder / name).exists()]
-
-    def _small(self, name: str) -> bool:
-        digest = bytes.fromhex(name)
-        return self._blobs.has(digest) and self._blobs.size(digest) <= KEPT_BYTES
 
     def _drop(self, mark: Path) -> None:
         digest = bytes.fromhex(mark.name)

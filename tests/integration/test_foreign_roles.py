@@ -80,6 +80,16 @@ class FromOwner(data_owner.DataOwner):
         return self._services.blobs.path(digest)
 
 
+async def nothing(document: SessionDocument) -> None:
+    """No further conditions."""
+
+
+async def joined(role: FromOwner, document: SessionDocument) -> data_owner.Task:
+    """What the data owner does before it registers in a session of this document."""
+    digest = role.source.put(document.encode(), public=True)
+    return await role.offered(view_of(Mode.VERIFIED, doc_digest=digest, dimension=document.parameters), nothing)
+
+
 def as_data_owner(services: Any) -> FromOwner:  # noqa: F811
     source = services.blobs
     services.blobs = FileBlobStore(services.data_dir / "elsewhere")
@@ -105,7 +115,7 @@ async def test_an_exported_model_from_owner_to_update(node: Any) -> None:
 
     role = as_data_owner(node)
     view = view_of(Mode.VERIFIED, doc_digest=document.digest(), dimension=document.parameters)
-    task = await role.offered(view)
+    task = await role.offered(view, nothing)
     seed = training_seed(document, node.wallet.address)
     update = await node.trainer.train(document, task.weights, Path(node.config.data.path), seed, initial=task.initial)
     net = foreign.load(model, node.data_dir / "model.pt2")
@@ -116,12 +126,12 @@ async def test_an_exported_model_from_owner_to_update(node: Any) -> None:
     assert np.linalg.norm(update) > 0.01
 
     with pytest.raises(TrainingFailed, match="the model's file is not here"):
-        await node.trainer.run([Job.check(replace(model, source="00" * 32))])
+        await node.trainer.run([Job.load(replace(model, source="00" * 32))])
     hostile = kit.archive({**kit.entries((node.data_dir / "model.pt2").read_bytes()), "data/aotinductor/m/x.so": b""})
     digest = role.source.put(hostile, public=True)
     evil = replace(model, source=digest.hex(), size=len(hostile))
     with pytest.raises(data_owner.Refused, match="cannot be used: the model file has an entry that does not belong"):
-        await role._try_model(view, evil)
+        await joined(role, replace(document, model=evil))
 
 
 async def shown_and_saved(owner: model_owner.ModelOwner, node: Any) -> None:
@@ -154,13 +164,16 @@ async def test_a_module_by_import_path(node: Any, monkeypatch: pytest.MonkeyPatc
     assert (model.kind, model.shape, model.classes, model.parameters) == ("module", (1, 8, 8), 10, 750)
     assert "tiny_model" not in sys.modules  # only the worker imports it
 
-    role, view = as_data_owner(node), view_of(Mode.VERIFIED)
+    part = public_part(node.config.model_owner, {}, model)
+    document = await owner._document(False, await owner._publish(part), False)
+    role = as_data_owner(node)
+    turned = (("conv.weight", (2, 1, 9, 1)), *model.layout[1:])  # as many numbers
     with pytest.raises(data_owner.Refused, match=r"'tiny_model:Tiny' is not in learning\.allowed_models"):
-        await role._try_model(view, model)
+        await joined(role, document)
     node.config = replace(node.config, learning=replace(node.config.learning, allowed_models=("tiny_model:Tiny",)))
-    await role._try_model(view, model)
+    assert (await joined(role, document)).document == document
     with pytest.raises(data_owner.Refused, match="where the session document says"):
-        await role._try_model(view, replace(model, layout=(("conv.weight", (2, 1, 5, 5)), *model.layout[1:])))
+        await joined(role, replace(document, model=replace(model, layout=turned)))
 
 
 async def told(node: Any) -> None:

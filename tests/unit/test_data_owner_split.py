@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from omninode.learning import data as local_data
 from omninode.learning.document import SessionDocument
+from omninode.learning.jobs import Result
 from omninode.learning.presets import DIGITS, MNIST
 from omninode.learning.public_part import choose
 from omninode.roles.data_owner import UNUSABLE, DataOwner, Refused, Task
@@ -35,6 +37,10 @@ class Owner:
         return self.blobs[digest]
 
 
+async def tried(jobs: Any, *, trial: bool, limit_s: float) -> list[Result]:
+    return [Result()]
+
+
 def split(weights: bytes = PUBLISHED, initial: bytes = INITIAL, **changes: Any) -> SessionDocument:
     digests = {"weights": hashlib.sha256(weights).digest(), "initial": hashlib.sha256(initial).digest()}
     plain = SessionDocument(DIGITS.model, bytes(32), DIGITS.train, 50, 16, 1 << 18)
@@ -46,6 +52,7 @@ def offered(services: Any, document: SessionDocument, *blobs: bytes, **changes: 
     role: Any = DataOwner(services)
     node = Owner(document.encode(), *blobs)
     role._blob = node.blob
+    services.trainer = SimpleNamespace(run=tried)
     named = {"doc_digest": document.digest(), "dimension": document.parameters, "bound": document.bound}
     return role, node, view_of(Mode.VERIFIED, **{**named, "frac_bits": document.frac_bits, **changes})
 
@@ -64,10 +71,10 @@ async def test_it_trains_from_both(services: Any) -> None:  # noqa: F811
         seen.extend(args)
         return np.full(PART.dimension, 0.001, np.float32)
 
-    services.trainer = type("T", (), {"train": staticmethod(train)})()
-    services.wallet.address = b"d" * 20
     document = split()
     role, _, _ = offered(services, document)
+    services.trainer = type("T", (), {"train": staticmethod(train)})()
+    services.wallet.address = b"d" * 20
     update = await role._train(4, Task(document, PUBLISHED, INITIAL))
     assert (seen[0], seen[1], seen[5]) == (document, PUBLISHED, INITIAL)
     assert update.shape == (PART.dimension,)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from omninode.store import holds as module
 from omninode.store.blobs import FileBlobStore
-from omninode.store.holds import KEPT_BYTES, Holds
+from omninode.store.holds import Holds
 
-LARGE = KEPT_BYTES + 1
+LARGE = 100
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def digest_of(data: bytes) -> bytes:
 
 
 def fetch(store: FileBlobStore, holds: Holds, session: int, data: bytes) -> bytes:
-    holds.take(session, digest_of(data))
+    holds.take(session, digest_of(data), document=data.startswith(b"document"))
     return store.put(data)
 
 
@@ -74,7 +74,7 @@ def test_a_blob_deleted_before_its_mark(store: FileBlobStore) -> None:
     assert holds.sessions() == set()
 
 
-def test_the_last_small_documents_of_ended_sessions_stay(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_documents_of_ended_sessions_stay(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_DOCUMENTS", 3)
     holds, documents = Holds(store), []
     for session in range(1, 6):

@@ -1,0 +1,86 @@
+"""What a data owner has on its disk, and how long it works, for one session: no longer than that is of use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from omninode.net.errors import only
+from omninode.store.holds import Holds
+
+if TYPE_CHECKING:
+    from omninode.roles.services import Services
+
+COLLECT_S = 60.0
+POLL_S = 0.5
+T = TypeVar("T")
+
+
+class SessionFiles:
+    """Blobs fetched for sessions, of both kinds, by the number that the database has for the session.
+
+    They go when the chain has closed the session, or at once where we do not take part; after a restart those go whose
+    session is not in the database as one that we are in.
+    """
+
+    def __init__(self, services: Services, role: str) -> None:
+        self._services, self._role = services, role
+        self._live: dict[int, Callable[[], bool]] = {}
+        self._made: Holds | None = None
+
+    @property
+    def _holds(self) -> Holds:
+        self._made = self._made or Holds(self._services.blobs)
+        return self._made
+
+    def begin(self, session: int, over: Callable[[], bool]) -> None:
+        """We look at a session; ``over`` says when the chain has closed it."""
+        self._live[session] = over
+
+    async def take(self, session: int, digest: bytes, *, document: bool) -> None:
+        """Before a blob is fetched for ``session``. A document may stay for a while after it."""
+        await trio.to_thread.run_sync(lambda: self._holds.take(session, digest, document=document))
+
+    async def drop(self, session: int) -> None:
+        """We take no part."""
+        self._live.pop(session, None)
+        await trio.to_thread.run_sync(self._holds.release, session)
+
+    async def collect(self) -> None:
+        """Delete what no live session needs."""
+        over = {session for session, ended in self._live.items() if ended()}
+        begun = {
+            session for session, role, state in await trio.to_thread.run_sync(self._services.store.sessions)
+            if role == self._role and not (state and state.get("done"))
+        }  # fmt: skip
+        self._live = {session: ended for session, ended in self._live.items() if session not in over}
+        gone = await trio.to_thread.run_sync(self._holds.collect, (begun - over) | set(self._live))
+        if gone:
+            self._services.log.info("session_files_deleted", sessions=gone)
+
+    async def run(self) -> None:
+        """Collect now and then."""
+        while True:
+            await self.collect()
+            await trio.sleep(COLLECT_S)
+
+
+async def unless(late: Callable[[], bool], work: Callable[[], Awaitable[T]]) -> list[T]:
+    """[result of ``work``]; [] where ``late`` came true before it was done, and ``work`` was cancelled."""
+    results: list[T] = []
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                while not late():
+                    await trio.sleep(POLL_S)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            results.append(await work())
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise only(group) from None
+    return results
