@@ -10,7 +10,7 @@ import trio
 
 from omninode.config_schema import AGGREGATIONS
 from omninode.errors import RefusedError, UsageError
-from omninode.learning.document import SessionDocument
+from omninode.learning.document import MAX_BYTES, SessionDocument
 from omninode.roles import outcome
 from omninode.roles.outcome import bits, hexed
 from omninode.store.blobs import BlobError
@@ -97,7 +97,8 @@ class ControlVerbs:
         """Which layers the session publishes; None where its document is not here."""
         blobs = self._services.blobs
         try:
-            document = SessionDocument.decode(await trio.to_thread.run_sync(blobs.read, view.p.doc_digest))
+            data = await trio.to_thread.run_sync(blobs.read, view.p.doc_digest, MAX_BYTES)
+            document = SessionDocument.decode(data)
         except (BlobError, ValueError):
             return None
         return document.part.sentence + (", perturbed" if document.perturbation is not None else "")
