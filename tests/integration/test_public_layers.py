@@ -36,6 +36,7 @@ async def test_only_the_public_part_leaves_the_owner(local_market: LocalMarket, 
     document = SessionDocument.decode(owner.read(view.p.doc_digest))
     old, new = (np.frombuffer(owner.read(bytes.fromhex(digest)), "<f4") for digest in (before, after))
     assert np.array_equal(np.frombuffer(owner.read(document.weights), "<f4"), PART.take(old))
+    nothing_private(owner.root / "public", [old, new], np.frombuffer(owner.read(document.initial), "<f4"))
     assert not np.array_equal(PART.take(new), PART.take(old))
     opened = local_market.opened(session)
     assert opened is not None and opened.total.shape == (PART.dimension,)
@@ -44,6 +45,18 @@ async def test_only_the_public_part_leaves_the_owner(local_market: LocalMarket, 
     assert after not in fetched
     await a_stranger(local_market, view, document, bytes.fromhex(after), tmp_path)
     told_to_people(local_market, session)
+
+
+def nothing_private(folder: Path, weights: list[np.ndarray], initial: np.ndarray) -> None:
+    """No served file holds four private numbers in a row, wherever they begin; what never left W0 is public."""
+    served = [path.read_bytes() for path in folder.iterdir()]
+    assert len(served) >= 3
+    private = choose(DIGITS.model, ("fc1",))
+    for vector in weights:
+        rows, before = private.take(vector)[:3200].reshape(-1, 4), private.take(initial)[:3200].reshape(-1, 4)
+        rows = rows[(rows != before).all(axis=1)]
+        assert len(rows) > 50
+        assert not [row for row in rows for text in served if row.astype("<f4").tobytes() in text]
 
 
 async def a_stranger(
