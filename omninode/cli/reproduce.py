@@ -24,7 +24,10 @@ def omnilytics(
     ),
     report: Annotated[
         Path | None,
-        typer.Option(help="Folder of the report: docs, with --quick OUT/quick-report.", show_default=False),
+        typer.Option(
+            help="Folder of the report: docs if nothing is missing, else OUT/partial-report; OUT/quick-report.",
+            show_default=False,
+        ),
     ] = None,
     only: Annotated[
         list[str] | None,
