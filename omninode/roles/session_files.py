@@ -21,13 +21,14 @@ T = TypeVar("T")
 class SessionFiles:
     """Blobs fetched for sessions, of both kinds, by the number that the database has for the session.
 
-    They go when the chain has closed the session, or at once where we do not take part; after a restart those go whose
-    session is not in the database as one that we are in.
+    They go a while after the chain has closed the session (it may take that back), or at once where we take no part;
+    after a restart those go whose session is not in the database as one that we are in.
     """
 
     def __init__(self, services: Services, role: str) -> None:
         self._services, self._role = services, role
         self._live: dict[int, Callable[[], bool]] = {}
+        self._ended: set[int] = set()  # when we looked last
         self._made: Holds | None = None
 
     @property
@@ -49,14 +50,15 @@ class SessionFiles:
         await trio.to_thread.run_sync(self._holds.release, session)
 
     async def collect(self) -> None:
-        """Delete what no live session needs."""
-        over = {session for session, ended in self._live.items() if ended()}
+        """Delete what no session needs; of one that has just ended only with the next call."""
+        ended = {session for session, over in self._live.items() if over()}
+        due, self._ended = ended & self._ended, ended
         begun = {
             session for session, role, state in await trio.to_thread.run_sync(self._services.store.sessions)
             if role == self._role and not (state and state.get("done"))
         }  # fmt: skip
-        self._live = {session: ended for session, ended in self._live.items() if session not in over}
-        gone = await trio.to_thread.run_sync(self._holds.collect, (begun - over) | set(self._live))
+        self._live = {session: over for session, over in self._live.items() if session not in due}
+        gone = await trio.to_thread.run_sync(self._holds.collect, (begun - due) | set(self._live))
         if gone:
             self._services.log.info("session_files_deleted", sessions=gone)
 
