@@ -97,6 +97,7 @@ class DataOwner:
     max_sessions: int = key(100, "sessions in which the same data is used, at most", low=0)
     max_deposit: int = key(10**18, "largest deposit to put down for one session", low=0, wei=True)
     max_download: int = key(1024, "MiB of model and weights fetched for one session, at most", low=1)
+    max_onchain_gas: int = key(20_000_000, "on-chain baseline: gas of this node for one session, at most", low=0)
     min_reward: int = key(0, "least pay for one place in a session", low=0, wei=True)
     allowed_owners: tuple[str, ...] = key((), "wallet addresses of model owners to work for; empty: any")
     min_group: int = key(3, "smallest group to hide this node's update in", low=2, high=1000)

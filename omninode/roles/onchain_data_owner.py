@@ -10,6 +10,7 @@ import numpy as np
 from omninode.learning.document import SessionDocument
 from omninode.roles.data_owner import UNUSABLE, DataOwner, Refused, Task
 from omninode.roles.onchain_driver import OnchainDriver, stored
+from omninode.roles.onchain_policy import OnchainPolicy
 from protocols.onchain.data_owner import OnchainDataOwner as Machine
 from protocols.onchain.params import OnchainTerms, State
 from protocols.onchain.view import OnchainView
@@ -47,6 +48,7 @@ class OnchainDataOwner:
 
     def __init__(self, services: Services, onchain: Onchain, data_owner: DataOwner) -> None:
         self._services, self._onchain, self._data_owner = services, onchain, data_owner
+        self._policy = OnchainPolicy(services, onchain, data_owner.name)
         self.refusals: dict[int, str] = {}
 
     def wants(self, view: OnchainView) -> bool:
@@ -56,8 +58,7 @@ class OnchainDataOwner:
             return False
         if view.member_of(own) is not None:
             return True
-        listed = not view.whitelist or own in view.whitelist
-        return listed and view.state == State.REGISTER and view.session not in self.refusals
+        return view.admits(own) and view.state == State.REGISTER and view.session not in self.refusals
 
     async def join(self, view: OnchainView) -> OnchainDriver | None:
         """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
@@ -65,8 +66,9 @@ class OnchainDataOwner:
         self._data_owner.files.begin(stored(session), lambda: view.ended)
         if view.member_of(services.wallet.address) is None:
             try:
-                self._check_terms(view)
-                task = await self._data_owner.before(lambda: view.state > State.REGISTER, lambda: self._task(view))
+                self._policy.check_terms(view)
+                await self._policy.check_chain(view)
+                task = await self._data_owner.before(lambda: view.state > State.REGISTER, lambda: self._looked_at(view))
             except UNUSABLE as error:
                 self.refusals[session] = str(error)
                 await self._data_owner.files.drop(stored(session))
@@ -78,7 +80,9 @@ class OnchainDataOwner:
         async def learn() -> NDArray[np.float64] | None:
             found = task or await self._task(view)
             start = np.frombuffer(found.weights, dtype="<f4").astype(np.float64)
-            return await self._data_owner.trained(stored(session), found, lambda update: start + update)
+            model = await self._data_owner.trained(stored(session), found, lambda update: start + update)
+            await self._policy.check_upload(view)
+            return model
 
         async def train() -> NDArray[np.float64] | None:
             return await self._data_owner.in_time(
@@ -92,19 +96,13 @@ class OnchainDataOwner:
         driver = OnchainDriver(self._data_owner.name, session, services, self._onchain, make, on_train=train)
         return driver
 
-    def _check_terms(self, view: OnchainView) -> None:
-        """The owner's policy. Raises Refused."""
-        assert view.training is not None
-        policy, terms, training = self._services.config.data_owner, view.p, view.training
-        if policy.allowed_owners and "0x" + terms.owner.hex() not in {o.lower() for o in policy.allowed_owners}:
-            raise Refused(f"owner 0x{terms.owner.hex()} is not in data_owner.allowed_owners")
-        if training.group_size < policy.min_group:
-            raise Refused(f"rounds of {training.group_size}, fewer than data_owner.min_group = {policy.min_group}")
-        if terms.reward // training.places < policy.min_reward:
-            raise Refused(f"pays {terms.reward // training.places} wei for each place, less than min_reward")
-        begun = {session for session, role, _ in self._services.store.sessions() if role == self._data_owner.name}
-        if len(begun - {stored(view.session)}) >= policy.max_sessions:
-            raise Refused(f"data_owner.max_sessions = {policy.max_sessions} sessions with this data are used up")
+    async def _looked_at(self, view: OnchainView) -> Task:
+        """The task, its weights held against the chain too: before registering."""
+        training = view.training
+        assert training is not None
+        task = await self._task(view)
+        await self._policy.check_weights(view.session, training, task)
+        return task
 
     async def _task(self, view: OnchainView) -> Task:
         """Document and weights, held against chain and data. Raises one of UNUSABLE."""

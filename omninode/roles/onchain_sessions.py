@@ -149,7 +149,9 @@ class OnchainSessions:
             if ready:
                 await collect(services, self.onchain, role, session, call, lambda: self._is_paid(session, own))
                 await trio.to_thread.run_sync(services.store.begin, stored(session), role, services.new_seed())
-                state = {"done": True, "onchain": True, "failed": True}
+                member = view.member_of(own)
+                uploaded = len(member.uploaded) if member else 0
+                state = {"done": True, "onchain": True, "failed": True, "uploaded": uploaded}
                 await trio.to_thread.run_sync(services.store.set_state, stored(session), role, state)
                 return True
             await trio.sleep(WAIT_S)

@@ -283,10 +283,12 @@ async def test_the_policy_refuses_with_a_reason(tmp_path: Path, policy: dict[str
 
 def test_which_sessions_a_data_owner_looks_at(tmp_path: Path) -> None:
     own = b"\x77" * 20
-    role = OnchainDataOwner(services_of(Store.open(tmp_path), own), Chain([]), SimpleNamespace())  # type: ignore[arg-type]
+    role = OnchainDataOwner(services_of(Store.open(tmp_path), own), Chain([]), SimpleNamespace(name="data_owner"))  # type: ignore[arg-type]
     view = registering(Training(10, 2, 10, 2, 4))
     assert role.wants(view)
-    view.whitelist = {b"\x78" * 20}
+    view.apply(ev.Whitelisted(1, 3, ()))
+    assert not role.wants(view)  # a list of nobody
+    view.apply(ev.Whitelisted(1, 3, (b"\x78" * 20,)))
     assert not role.wants(view)
     view.whitelist.add(own)
     assert role.wants(view)
@@ -294,7 +296,9 @@ def test_which_sessions_a_data_owner_looks_at(tmp_path: Path) -> None:
     assert not role.wants(view)
     view.apply(ev.Registered(1, 3, own, 0, b"\x01" * 32))
     assert role.wants(view)  # a promise, also after a restart
-    assert not OnchainDataOwner(services_of(Store.open(tmp_path / "o"), OWNER), Chain([]), SimpleNamespace()).wants(  # type: ignore[arg-type]
+    assert not OnchainDataOwner(
+        services_of(Store.open(tmp_path / "o"), OWNER), Chain([]), SimpleNamespace(name="data_owner")
+    ).wants(  # type: ignore[arg-type]
         registering(Training(10, 2, 10, 2, 4))
     )
 
