@@ -21,7 +21,7 @@ from omninode.learning import data, process, weights
 from omninode.learning.document import SessionDocument, TrainSpec
 from omninode.learning.presets import DIGITS
 from omninode.learning.public_part import choose
-from omninode.learning.service import Job, Trainer, TrainingFailed, TrainingLate
+from omninode.learning.service import Job, Trainer, TrainingDiverged, TrainingFailed, TrainingLate
 
 BLOB = weights.to_bytes(np.random.default_rng(0).uniform(-0.1, 0.1, 5090).astype(np.float32))
 DOCUMENT = SessionDocument(DIGITS.model, weights.digest(BLOB), DIGITS.train, 50, 16, 1 << 17)
@@ -117,10 +117,11 @@ async def bad_requests(trainer: Trainer, files: Path) -> None:
         (BLOB[:-4], files / "party.npz", "the model needs 20360"),
         (None, files / "party.npz", "brings no weights"),
     ):
-        with pytest.raises(TrainingFailed, match=words):
+        with pytest.raises(TrainingFailed, match=words) as caught:
             await trainer.run([Job.train(DOCUMENT, blob, path, 1)])
+        assert not isinstance(caught.value, TrainingDiverged)
     wild = replace(DOCUMENT, train=TrainSpec(10.0, 0.99, 10, 50))
-    with pytest.raises(TrainingFailed, match=r"lower train\.lr"):
+    with pytest.raises(TrainingDiverged, match=r"lower train\.lr"):
         await trainer.train(wild, weights.to_bytes(np.full(5090, 1e30, np.float32)), files / "party.npz", seed=1)
 
 
