@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from omninode.chain.devchain import GAS_LIMIT
 from omninode.reproduce import gas_noise
 from omninode.reproduce import gas_paper as paper
@@ -33,7 +35,7 @@ def time(results: Results) -> str:
 {table(head, rows)}
 The paper's milliseconds are of its own machine and chain, which it does not describe; ours are processor time of \
 anvil: compare the ways with each other. On a public chain none of this is what one waits for: there a block comes \
-every {BLOCK_S} seconds, and the baseline's uploads alone fill {_blocks(results, largest)} of them.
+every {BLOCK_S} seconds{_blocks(results, largest)}.
 
 Who pays, million gas of the same sessions:
 
@@ -41,9 +43,27 @@ Who pays, million gas of the same sessions:
 
 
 def _blocks(results: Results, shape: Shape) -> str:
-    """Blocks of the main chain that the baseline's Aggregate step fills."""
+    """How many blocks of the main chain the baseline's Aggregate step fills."""
     found = shape.result(results, Way.ONCHAIN)
-    return NOT_RUN if found is None else f"{of_step('gas', Step.AGGREGATE)(found) / GAS_LIMIT:,.1f}"
+    if found is None:
+        return ""
+    return f", and the baseline's uploads alone fill {of_step('gas', Step.AGGREGATE)(found) / GAS_LIMIT:,.1f} of them"
+
+
+def _drop(results: Results) -> str:
+    """Where a session with more gas took less time: noise that empty blocks do not show."""
+    drops = []
+    for way in Way:
+        known = [(shape.rounds, found) for shape in by_rounds() if (found := shape.result(results, way))]
+        for (few, before), (many, after) in pairwise(known):
+            drops.append((gas_noise.spent(before) - gas_noise.spent(after), NAMES[way], few, many))
+    most = max(drops, default=(0.0, "", 0, 0))
+    if most[0] <= 0:
+        return ""
+    return (
+        f"Noise can be larger than that: a session {most[1]} took {most[0]:.2f} ms less at R = {most[3]} than at"
+        f" R = {most[2]}, with more gas. "
+    )
 
 
 def _printed_total(shape: Shape) -> str:
@@ -78,8 +98,8 @@ The time of a block is the chain's processor time for the request that mines it,
 median of five around it), each the least of several on the same state; within a block it is split by gas. Noise is \
 estimated from how the empty blocks of a session differ from one to the next: two deviations of a difference of two \
 blocks, added over the blocks of a step as independent. {_noise(results)}A time below its noise is printed as "< " and \
-that noise, and is not drawn. Times are sums over all transactions of a session. The paper's for Register, \
-PubKeyInteract and Aggregate do not grow with R as their gas does: they are probably of one round.
+that noise, and is not drawn. {_drop(results)}Times are sums over all transactions of a session. The paper's for \
+Register, PubKeyInteract and Aggregate do not grow with R as their gas does: they are probably of one round.
 
 Which function counts for which step (`poke`, by which anybody ends a phase that is over, for the step that it ends):
 

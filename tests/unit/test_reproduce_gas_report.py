@@ -118,7 +118,10 @@ def test_what_is_lost_in_noise_is_not_drawn(tmp_path: Path, monkeypatch: pytest.
     made = by_order(sections(some, tmp_path))
     times = {curve.label: curve for curve in drawn[2].curves}
     assert times["grouped"].x == [] and len(times["verified"].x) == len(times["on chain"].x) == 4
-    assert "| Register, grouped | < " in made[100]
+    assert "| Register, grouped | < " in made[100] and "Noise can be larger" not in made[150]
+    some["gas-r8-n4-d5701"]["ways"]["verified"]["ms"]["session"] = 0.5
+    made = by_order(sections(some, tmp_path))
+    assert "a session verified took 2.90 ms less at R = 8 than at R = 6, with more gas" in made[150]
 
 
 @pytest.fixture
