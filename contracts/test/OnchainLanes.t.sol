@@ -51,17 +51,25 @@ contract OnchainLanesTest is Test {
                 if (extreme == 0) lane = r % 2 == 0 ? 1 << 63 : (1 << 63) - 1;
                 rows[r][j / 4] |= uint256(lane) << (192 - 64 * (j % 4));
             }
-            eq(chunk.add(r, rows[r]), nonZero(rows[r]), "fresh");
+            (uint256 fresh, uint256 cleared) = chunk.add(r, rows[r]);
+            eq(fresh, nonZero(rows[r]), "fresh");
+            eq(cleared, 0, "cleared");
         }
         chunk.setModel(rows[3]);
         same(chunk.row(0), rows[3]);
         same(chunk.row(16), rows[15]);
         compare(chunk.distances(which), rows, which, parameters);
-        eq(chunk.add(3, rows[4]), 0, "nothing is fresh");
+        (uint256 again,) = chunk.add(3, rows[4]);
+        eq(again, 0, "nothing is fresh");
         uint256[] memory both = chunk.total((1 << 3) | (1 << 4));
         for (uint256 i = 0; i < both.length; ++i) {
             eq(both[i], _lanes.sumOf(_lanes.sumOf(rows[3][i], rows[4][i]), rows[4][i]), "total");
         }
+        for (uint256 i = 0; i < both.length; ++i) {
+            rows[5][i] = _lanes.sumOf(~rows[5][i], (TOPS >> 63)); // minus it
+        }
+        (, uint256 gone) = chunk.add(5, rows[5]);
+        eq(gone, nonZero(rows[5]), "cleared");
     }
 
     function compare(uint256[] memory d, uint256[][] memory rows, uint256 which, uint256 parameters) private pure {

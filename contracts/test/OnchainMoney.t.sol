@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import "../src/onchain/ISecModelUpdate.sol";
+import {SecModelGas} from "../src/onchain/SecModelGas.sol";
 import {OnchainBase} from "./base/OnchainBase.sol";
 
 /// @dev The money of the on-chain baseline, whatever people do.
@@ -111,23 +112,26 @@ contract OnchainMoneyTest is OnchainBase {
     function testFreshWordsArePaidOnce() public {
         (rounds, groupSize) = (1, 4);
         vm.fee(2 gwei);
-        filled(terms(4));
+        filled(terms(250));
         uint96[4] memory paid;
         for (uint256 p = 0; p < 4; ++p) {
-            uint256[] memory words = new uint256[](1);
-            words[0] = uint256(p % 2 == 0 ? 1 : type(uint64).max) << 192; // 1, -1, 1, -1
+            uint256[] memory words = new uint256[](63);
+            for (uint256 i = 0; i < 63; ++i) {
+                words[i] = uint256(p % 2 == 0 ? 1 : type(uint64).max) << 192; // 1, -1, 1, -1
+            }
             uint96 before = head.memberOf(dataOwner(p)).credit;
-            vm.prank(dataOwner(p));
+            vm.prank(dataOwner(p), dataOwner(p));
             head.upload(0, words);
             paid[p] = head.memberOf(dataOwner(p)).credit - before;
         }
-        ok(paid[0] > paid[1], "the first");
-        eq(paid[2], paid[1], "not again");
+        ok(paid[0] > 2 * paid[2], "the first");
+        eq(paid[2], SecModelGas.upload(63, 0) * 2 gwei, "not again");
         ok(head.stateView().complete == 1, "complete");
         eq(head.sum(0, 0)[0], 0, "sum");
     }
 
-    /// @dev What is held at the start is enough when everybody does everything at the cap, and not much is left.
+    /// @dev What is held at the start is enough when everybody does everything at the cap, and not much is left. (All of
+    /// it is one transaction here, in which much is warm: a third less than in life.)
     function testTheBudgetIsTight() public {
         (rounds, groupSize) = (4, 3);
         vm.fee(9 gwei);
@@ -136,7 +140,7 @@ contract OnchainMoneyTest is OnchainBase {
         ISecModelUpdate.SessionView memory v = head.stateView();
         uint256 budget = v.held - t.reward;
         uint256 used = v.due - t.reward / 3 * 3;
-        ok(used < budget && used * 10 > budget * 8, "between 80 and 100 %");
+        ok(used < budget && used * 10 > budget * 5, "between 50 and 100 %");
     }
 
     /// @dev The base fee counts where it is below the cap.
@@ -148,8 +152,10 @@ contract OnchainMoneyTest is OnchainBase {
         vm.fee(50 gwei);
         join(2);
         uint256 low = head.memberOf(dataOwner(0)).credit;
-        eq(head.memberOf(dataOwner(1)).credit, 2 * low, "at the cap");
-        eq(head.memberOf(dataOwner(2)).credit, 2 * low, "above it");
+        uint256 high = head.memberOf(dataOwner(1)).credit;
+        ok(high * 100 > low * 199 && high * 100 < low * 201, "at the cap");
+        uint256 higher = head.memberOf(dataOwner(2)).credit;
+        ok(higher * 100 > low * 199 && higher * 100 < low * 201, "above it");
     }
 
     /// @dev From Setup the owner has everything back, also without enough to start.

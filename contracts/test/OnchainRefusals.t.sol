@@ -259,11 +259,17 @@ contract OnchainRefusalsTest is OnchainBase {
         t = terms(10);
         t.registerBlocks = 2;
         badTerms("registerBlocks", t);
+        t.registerBlocks = 100_001;
+        badTerms("registerBlocks", t);
         t = terms(10);
         t.uploadBlocks = 2;
         badTerms("uploadBlocks", t);
+        t.uploadBlocks = 100_001;
+        badTerms("uploadBlocks", t);
         t = terms(10);
-        t.settleBlocks = 2;
+        t.settleBlocks = 9;
+        badTerms("settleBlocks", t);
+        t.settleBlocks = 100_001;
         badTerms("settleBlocks", t);
         vm.expectRevert(abi.encodeWithSelector(Underfunded.selector, 1 ether - 1, 1 ether));
         vm.prank(owner);

@@ -18,15 +18,15 @@ FULL = word_count(PER_CHUNK)
 HELPERS = 4
 """Data owners whose turns a settle window must have room for; more of them falling silent empties rounds anyway."""
 
-CREATE, CREATE_CHUNK = 258_000, 68_450
+CREATE, CREATE_CHUNK = 259_000, 68_450
 POST_FIRST, POST, POST_WORD = 17_100, 44_000, 22_660
 START, EXIT = 69_300, 41_000
-REGISTER, KEY, KEY_LAST, CLAIM = 62_530, 50_000, 24_000, 50_700
-UPLOAD, UPLOAD_WORD, FRESH, FRESH_WORD = 63_600, 5_630, 10_000, 17_100
+REGISTER, KEY, KEY_LAST, CLAIM = 64_430, 51_900, 24_000, 49_900
+UPLOAD, UPLOAD_WORD, FRESH, FRESH_WORD = 64_200, 5_795, 11_000, 17_100
 """FRESH: of the first of a round in a chunk, FRESH_WORD: in each of its words; the sum was zero before."""
-MEASURE, MEASURE_ROUND_WORD, MEASURE_PAIR, MEASURE_PAIR_WORD, MEASURE_FIRST = 57_000, 2_275, 5_500, 245, 17_100
+MEASURE, MEASURE_ROUND_WORD, MEASURE_PAIR, MEASURE_PAIR_WORD, MEASURE_FIRST = 58_300, 2_275, 5_500, 245, 17_100
 """MEASURE_FIRST: per pair, in the first chunk only."""
-SELECT, SELECT_PAIR, SELECT_CUBE = 55_500, 2_000, 189
+SELECT, SELECT_PAIR, SELECT_CUBE = 56_700, 2_000, 189
 """Sorting the distances of each round costs R^3, and hides what m adds."""
 
 

@@ -35,8 +35,8 @@ error AlreadyMade();
 /// lanes behind its last parameter are 0. Sums are lane by lane mod 2^64: right while |x| * 10^8 * N * R < 2^63.
 ///
 /// Place p (0, 1, ..: order of registration) is member p % N of round p / N. Sets of rounds are bitmaps. A deadline D means:
-/// accepted while block.number <= D. Gas of register, postKey, upload, measure, select and poke is paid back at fixed
-/// units (SecModelGas) times min(base fee of that block, gasPriceCap).
+/// accepted while block.number <= D. Gas of register, postKey, upload, measure, select and poke is paid back: fixed units
+/// (SecModelGas), or what was spent if that is less, times min(base fee of that block, gasPriceCap).
 interface ISecModelUpdate {
     enum State {
         Setup,
@@ -56,9 +56,9 @@ interface ISecModelUpdate {
         uint32 dimension; // d: 1 .. 32,000 (128 chunks)
         uint16 muBps; // mu: fraction of corrupted rounds, below 5000
         uint16 mKrum; // m: rounds that m-Krum selects, 1 .. R
-        uint32 registerBlocks; // windows, each at least 3
-        uint32 uploadBlocks;
-        uint32 settleBlocks;
+        uint32 registerBlocks; // windows: 3 .. 100,000
+        uint32 uploadBlocks; // 3 .. 100,000
+        uint32 settleBlocks; // 10 .. 100,000
     }
 
     /// @dev What start() says, as in the paper: start(W, M0, E, B, R, N), W being on the chain already (postModel).
@@ -165,8 +165,8 @@ interface ISecModelUpdate {
     // Any time
 
     /// @notice Ends a state whose deadline has passed, by anybody. Register and ModelAggregate go on with what is complete
-    /// (with at most m complete rounds all of them are P' at once; with none there is no output); OutlierSuppression
-    /// without select ends without output. Reverts with TooEarly if there is nothing to end.
+    /// (with at most m complete rounds all of them are P' at once; with none there is no output); after
+    /// OutlierSuppression without select all complete rounds are P' too. Reverts with TooEarly if there is nothing to end.
     function poke() external;
 
     // Payment and Finished

@@ -25,7 +25,8 @@ contract ModelChunk {
 
     /// @notice Adds `words` to the sum of round `round`, lane by lane mod 2^64.
     /// @return fresh words of the sum that were 0 and are not any more: what their writing cost more
-    function add(uint256 round, uint256[] calldata words) external returns (uint256 fresh) {
+    /// @return cleared words of the sum that became 0 again: a transaction gets gas back for them
+    function add(uint256 round, uint256[] calldata words) external returns (uint256 fresh, uint256 cleared) {
         _check(words);
         unchecked {
             uint256 slot = (round + 1) * ROW;
@@ -35,8 +36,9 @@ contract ModelChunk {
                     old := sload(add(slot, i))
                 }
                 uint256 sum = addLanes(old, words[i]);
-                if (old == 0 && sum != 0) ++fresh;
                 assembly ("memory-safe") {
+                    fresh := add(fresh, gt(iszero(old), iszero(sum)))
+                    cleared := add(cleared, gt(iszero(sum), iszero(old)))
                     sstore(add(slot, i), sum)
                 }
             }

@@ -17,6 +17,8 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
     uint256 internal constant CHUNKS_AT_ONCE = 64; // made by the transaction that makes the session
     uint256 internal constant MOST_ROUNDS = 16;
     uint256 internal constant MOST_MEMBERS = 255; // of a round
+    uint256 internal constant WIDEST_WINDOW = 100_000; // blocks: two weeks of 12 s; money and members wait no longer
+    uint256 internal constant LEAST_SETTLE = 10; // as in the market: anybody has time to measure and select
 
     address private immutable CHUNK; // the code behind every chunk
     address private immutable FACTORY;
@@ -119,6 +121,7 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
 
     /// @inheritdoc ISecModelUpdate
     function register(bytes32 peerKey) external during(State.Register) {
+        uint256 gas = gasleft();
         if (peerKey == 0) revert NoKey();
         if (msg.sender == _owner || (_listed && !_allowed[msg.sender])) revert NotAllowed(msg.sender);
         Member storage member = _members[msg.sender];
@@ -127,12 +130,13 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
         if (place == uint256(_training.rounds) * _training.groupSize) revert Full(place);
         _registered = place + 1;
         member.place = place + 1;
-        _credit(SecModelGas.REGISTER);
         emit Registered(_id, msg.sender, place, peerKey);
+        _credit(SecModelGas.REGISTER, gas, 0);
     }
 
     /// @inheritdoc ISecModelUpdate
     function postKey(bytes32 x25519) external during(State.Register) {
+        uint256 gas = gasleft();
         if (x25519 == 0) revert NoKey();
         Member storage member = _members[msg.sender];
         if (member.place == 0) revert NotAMember(msg.sender);
@@ -149,13 +153,14 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
                 units += SecModelGas.CLOSE;
             }
         }
-        _credit(units);
+        _credit(units, gas, 0);
     }
 
     // ModelAggregate
 
     /// @inheritdoc ISecModelUpdate
     function upload(uint16 chunk, uint256[] calldata words) external during(State.ModelAggregate) {
+        uint256 gas = gasleft();
         Member storage member = _members[msg.sender];
         if (member.place == 0) revert NotAMember(msg.sender);
         uint16 place = member.place - 1;
@@ -167,17 +172,18 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
         uploaded |= uint128(1) << chunk;
         member.uploaded = uploaded;
         emit Uploaded(_id, msg.sender, place, chunk);
-        uint256 fresh = target.add(round, words);
+        (uint256 fresh, uint256 cleared) = target.add(round, words);
         uint256 units =
             SecModelGas.upload(words.length, fresh == 0 ? 0 : _countFresh(round, chunk, words.length, fresh));
         if (uploaded == Sets.full(_chunksAdded) && _completes(round)) units += SecModelGas.CLOSE;
-        _credit(units);
+        _credit(units, gas, cleared);
     }
 
     // OutlierSuppression
 
     /// @inheritdoc ISecModelUpdate
     function measure(uint16 chunk) external during(State.OutlierSuppression) {
+        uint256 gas = gasleft();
         ModelChunk target = _chunk(chunk);
         uint128 measured = _measured;
         if (Sets.has(measured, chunk)) revert ChunkTwice(chunk);
@@ -188,12 +194,13 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
             _distances[i] += more[i];
         }
         uint256 words = SecModelGas.wordsOf(_terms.dimension, chunk);
-        _credit(SecModelGas.measure(Sets.size(rounds), words, measured == 0));
         emit Measured(_id, chunk);
+        _credit(SecModelGas.measure(Sets.size(rounds), words, measured == 0), gas, 0);
     }
 
     /// @inheritdoc ISecModelUpdate
     function select() external during(State.OutlierSuppression) {
+        uint256 gas = gasleft();
         uint256 have = Sets.size(_measured);
         if (have != _chunksAdded) revert ChunksMissing(have, _chunksAdded);
         uint256 rounds = _complete;
@@ -201,19 +208,20 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
         uint256 faulty = uint256(_terms.muBps) * _training.rounds / 10_000;
         uint256 m = _terms.mKrum;
         _settle(Rules.spread(Krum.select(distances(), count, faulty, m), rounds));
-        _credit(SecModelGas.select(count, m));
+        _credit(SecModelGas.select(count, m), gas, 0);
     }
 
     // Any time
 
     /// @inheritdoc ISecModelUpdate
     function poke() external {
+        uint256 gas = gasleft();
         uint256 last = _deadline;
         if (last == 0 || block.number <= last) revert TooEarly(last);
         if (_state == State.Register) _openAggregation();
         else if (_state == State.ModelAggregate) _openSuppression();
-        else _settle(0);
-        _credit(SecModelGas.POKE + SecModelGas.CLOSE);
+        else _settle(_complete); // nobody chose: silence must not cost the members their reward
+        _credit(SecModelGas.POKE + SecModelGas.CLOSE, gas, 0);
     }
 
     // Payment
@@ -223,8 +231,7 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
         amount = owed(msg.sender);
         if (amount == 0) revert NothingDue(msg.sender);
         Member storage member = _members[msg.sender];
-        if (_wins(member)) member.paid = true;
-        member.credit = 0;
+        (member.paid, member.credit) = (true, 0); // never all 0 again: no refund for who was credited in the same transaction
         _due -= uint96(amount);
         emit Claimed(_id, msg.sender, amount);
         _send(msg.sender, amount);
@@ -359,12 +366,20 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
 
     // Money
 
-    /// @dev Units are a fixed number per function, so that nobody gains by wasting gas.
-    function _credit(uint256 units) private {
+    /// @dev Pays back `units`, a fixed number per function, or what the sender has spent if that is less. gas: what was left
+    /// on entry; cleared: words that became 0 again. Nobody gains by wasting gas, nor by doing with less of it.
+    function _credit(uint256 units, uint256 gas, uint256 cleared) private {
         uint256 cap = _terms.gasPriceCap;
-        uint96 amount = uint96(units * (block.basefee < cap ? block.basefee : cap));
-        _members[msg.sender].credit += amount;
-        _due += amount;
+        uint256 price = block.basefee < cap ? block.basefee : cap;
+        Member storage member = _members[msg.sender];
+        (uint96 credit, uint96 due) = (member.credit, _due);
+        uint256 amount = units * price;
+        // written before it is known whether it is too much, so that the gas of writing counts
+        (member.credit, _due) = (credit + uint96(amount), due + uint96(amount));
+        uint256 spent = SecModelGas.spent(gas, cleared != 0);
+        if (spent >= units) return;
+        amount = spent * price;
+        (member.credit, _due) = (credit + uint96(amount), due + uint96(amount));
     }
 
     /// @dev How many of `fresh` words are paid for as such: those of a round's chunk no more than once each, whatever
@@ -419,9 +434,13 @@ contract SecModelUpdate is ISecModelUpdate, ReentrancyGuardTransient {
         if (t.dimension == 0 || t.dimension > MOST_CHUNKS * SecModelGas.CHUNK) revert BadTerms("dimension");
         if (t.muBps >= 5000) revert BadTerms("muBps");
         if (t.mKrum == 0 || t.mKrum > MOST_ROUNDS) revert BadTerms("mKrum");
-        if (t.registerBlocks < 3) revert BadTerms("registerBlocks");
-        if (t.uploadBlocks < 3) revert BadTerms("uploadBlocks");
-        if (t.settleBlocks < 3) revert BadTerms("settleBlocks");
+        if (!_fits(t.registerBlocks, 3)) revert BadTerms("registerBlocks");
+        if (!_fits(t.uploadBlocks, 3)) revert BadTerms("uploadBlocks");
+        if (!_fits(t.settleBlocks, LEAST_SETTLE)) revert BadTerms("settleBlocks");
+    }
+
+    function _fits(uint256 window, uint256 least) private pure returns (bool) {
+        return window >= least && window <= WIDEST_WINDOW;
     }
 
     function _checkTraining(Training calldata t) private view {

@@ -27,7 +27,9 @@ contract SecModelUpdates is ISecModelUpdates {
     function create(ISecModelUpdate.Terms calldata terms) external payable returns (uint256 id) {
         if (msg.value < terms.reward) revert Underfunded(msg.value, terms.reward);
         id = ++count;
-        address head = Clones.clone(address(HEAD));
+        // its address says whose terms it has: after a reorganisation no other session can be found there
+        bytes32 salt = keccak256(abi.encode(msg.sender, id, terms));
+        address head = Clones.cloneDeterministic(address(HEAD), salt);
         headOf[id] = head;
         emit Created(id, msg.sender, head, terms.docDigest);
         SecModelUpdate(head).open{value: msg.value}(id, msg.sender, terms);

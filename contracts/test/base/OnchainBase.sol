@@ -86,12 +86,12 @@ abstract contract OnchainBase is Test {
     }
 
     function join(uint256 place) internal {
-        vm.prank(dataOwner(place));
+        vm.prank(dataOwner(place), dataOwner(place)); // a transaction of its own, sent by a wallet
         head.register(bytes32(place + 1));
     }
 
     function key(uint256 place) internal {
-        vm.prank(dataOwner(place));
+        vm.prank(dataOwner(place), dataOwner(place)); // a transaction of its own, sent by a wallet
         head.postKey(bytes32(place + 1));
     }
 
@@ -108,7 +108,7 @@ abstract contract OnchainBase is Test {
 
     function upload(uint256 place, uint16 chunk) internal {
         uint256[] memory words = masked(place, chunk);
-        vm.prank(dataOwner(place));
+        vm.prank(dataOwner(place), dataOwner(place)); // a transaction of its own, sent by a wallet
         head.upload(chunk, words);
     }
 

@@ -19,6 +19,8 @@ interface Vm {
     function prevrandao(bytes32 value) external;
     function deal(address who, uint256 balance) external;
     function prank(address who) external;
+    function prank(address who, address origin) external;
+    function etch(address who, bytes calldata code) external;
     function startPrank(address who) external;
     function stopPrank() external;
     function expectRevert() external;
