@@ -257,7 +257,9 @@ def _refusing(what: str, cure: str) -> Iterator[None]:
     try:
         yield
     except StoreFull as error:
-        raise RefusedError(f"{what}: {error}", "make room on its disk, or raise node.blob_space, and try again") from error
+        raise RefusedError(
+            f"{what}: {error}", "make room on its disk, or raise node.blob_space, and try again"
+        ) from error
     except BlobMissing as error:
         raise RefusedError(f"{what}: blob {error} is not here", "restore node.data_dir from a copy") from error
     except (TrainingFailed, BlobError, ValueError) as error:

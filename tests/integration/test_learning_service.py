@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -213,13 +212,13 @@ async def test_a_trial_waits_for_no_training_and_its_time_is_that_of_work(files:
     async with service(files, slots=1) as trainer, trio.open_nursery() as nursery:
         late: list[str] = []
 
-        async def endless(**limits: float) -> None:
+        async def endless(deadline: float) -> None:
             job = Job.train(ENDLESS, BLOB, files / "party.npz", 1)
             with pytest.raises(TrainingLate) as caught:
-                await trainer.run([job], **limits)
+                await trainer.run([job], deadline)
             late.append(str(caught.value))
 
-        nursery.start_soon(partial(endless, deadline=trio.current_time() + 30))
+        nursery.start_soon(endless, trio.current_time() + 60)
         while not trainer._busy:
             await trio.sleep(0.01)
         with pytest.raises(TrainingLate, match="not done by its deadline"):  # the only place is taken
