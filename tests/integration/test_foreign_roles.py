@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from omninode.errors import ConfigError, RefusedError, UsageError
 from omninode.learning import data as local_data
 from omninode.learning import foreign, training, weights_file
+from omninode.learning.data import Samples
 from omninode.learning.document import SessionDocument, training_seed
 from omninode.learning.model_spec import ForeignModel
 from omninode.learning.service import Job, Trainer, TrainingFailed
@@ -24,8 +26,10 @@ from omninode.roles.terms import public_part
 from omninode.store.blobs import FileBlobStore
 from protocols.sessions.params import Mode
 from tests.unit import foreign_kit as kit
+from tests.unit.perturb_kit import one_thread
 from tests.unit.test_roles_verified import services, view_of  # noqa: F401
 
+__all__ = ["one_thread"]
 TINY = """
 import torch
 from torch import nn
@@ -39,14 +43,26 @@ class Tiny(nn.Module):
 """
 
 
+def images(count: int, seed: int) -> Samples:
+    """Noise on top of one picture for each class."""
+    kinds, draw = np.random.default_rng(0).random((10, 64)), np.random.default_rng(seed)
+    labels = draw.integers(0, 10, count)
+    return Samples((kinds[labels] + 0.1 * draw.standard_normal((count, 64))).astype(np.float32), labels)
+
+
+@cache
+def small() -> bytes:
+    """An exported model."""
+    torch.manual_seed(3)
+    return kit.export(kit.Small(), torch.zeros(2, 1, 8, 8))
+
+
 @pytest.fixture
 async def node(services: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:  # noqa: F811
-    """An owner with digits as its data, model.pt2 as its model, and a trainer that works."""
-    parts = local_data.split(local_data.load_digits(), 0)
-    local_data.save(services.data_dir / "data.npz", parts.parties[0])
-    local_data.save(services.data_dir / "test.npz", parts.test)
-    torch.manual_seed(3)
-    (services.data_dir / "model.pt2").write_bytes(kit.export(kit.Small(), torch.zeros(2, 1, 8, 8)))
+    """An owner with ten kinds of images as its data, model.pt2 as its model, and a trainer that works."""
+    local_data.save(services.data_dir / "data.npz", images(100, 1))
+    local_data.save(services.data_dir / "test.npz", images(200, 2))
+    (services.data_dir / "model.pt2").write_bytes(small())
     (services.data_dir / "tiny_model.py").write_text(TINY)
     monkeypatch.setenv("PYTHONPATH", str(services.data_dir))
     services.trainer = working(services, ["tiny_model:Tiny"])
