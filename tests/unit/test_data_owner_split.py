@@ -17,8 +17,9 @@ from omninode.learning.jobs import Result
 from omninode.learning.presets import DIGITS, MNIST
 from omninode.learning.public_part import choose
 from omninode.roles.data_owner import UNUSABLE, DataOwner, Refused, Task
+from protocols.sessions.params import Mode
 from protocols.sessions.view import SessionView
-from tests.unit.test_roles_verified import Mode, services, view_of  # noqa: F401
+from tests.unit.test_roles_verified import services, view_of  # noqa: F401
 
 PART = choose(DIGITS.model, ("fc2", "fc3"))
 PUBLISHED = np.arange(PART.dimension, dtype="<f4").tobytes()
