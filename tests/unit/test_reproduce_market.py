@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_only_the_public_part_of_the_owner_ever_changes_by_others(digits: data.S
 
 
 def test_readings_start_where_they_say(digits: data.Samples) -> None:
-    def private(reading: str) -> tuple[Market, list[np.ndarray]]:  # type: ignore[type-arg]
+    def private(reading: str) -> tuple[Market, list[Any]]:
         setting = replace(SMALL, reading=reading)
         market = Market(setting, dealt(digits, setting), 0)
         begins = [market._private(0).copy()]
