@@ -16,6 +16,7 @@ import trio
 from omninode.chain.errors import ChainError, TransactionFailed
 from omninode.roles.machine import Block, Rollback
 from protocols.onchain.events import Created, OnchainEvent, Started
+from protocols.onchain.params import State
 from protocols.onchain.view import OnchainView
 from protocols.sessions import effects as fx
 
@@ -245,10 +246,14 @@ class OnchainDriver:
         self._news.set()
 
     async def _send(self, effect: fx.Transact) -> bool:
-        """Until it is mined, refused for good, or the state that it belongs to is over."""
+        """Until it is mined, refused for good, or the state that it belongs to is over.
+
+        Without limit during Setup, which has no deadline: the wallet may be filled up again.
+        """
         key = f"{self.role}/{effect.key or effect.call}"
-        for _ in range(TRIES):
-            state = self.machine.view.state
+        tries = 0
+        while tries < TRIES or self.machine.view.state == State.SETUP:
+            tries, state = tries + 1, self.machine.view.state
             try:
                 receipt = await self._onchain.transact(
                     effect.call, self.session, effect.args, effect.value, key, deadline_s=DEADLINE_S

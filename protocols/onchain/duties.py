@@ -10,6 +10,13 @@ STAGGER = 2
 """Blocks between one helper's turn and the next one's."""
 FIRST_TURN = 1
 """Of the data owners in what anybody may do: the session's owner comes first."""
+AT_ONCE = 8
+"""Transactions of one sender in one block, about."""
+
+
+def sending(chunks: int) -> int:
+    """Blocks in which one sender measures so many chunks."""
+    return -(-chunks // AT_ONCE)
 
 
 def overdue(view: OnchainView, block: int, turn: int) -> list[Transact]:
@@ -22,7 +29,9 @@ def overdue(view: OnchainView, block: int, turn: int) -> list[Transact]:
 
 def judging(view: OnchainView, block: int, turn: int) -> list[Transact]:
     """All chunks still to be measured, or the selection once they are; later turns wait in case nobody does it."""
-    if view.state != State.OUTLIER_SUPPRESSION or block < view.since + STAGGER * turn or block > view.deadline:
+    if view.state != State.OUTLIER_SUPPRESSION or block > view.deadline:
+        return []
+    if turn and block < view.since + sending(view.p.chunks) + STAGGER * turn:
         return []
     missing = [c for c in range(view.p.chunks) if c not in view.measured]
     if missing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protocols.onchain.duties import FIRST_TURN, STAGGER
+from protocols.onchain.duties import FIRST_TURN, STAGGER, sending
 from protocols.onchain.lanes import PER_CHUNK, chunk_count, word_count
 
 MOST_PARAMETERS = 32_000
@@ -89,11 +89,11 @@ def blocks_needed(dimension: int, rounds: int, group_size: int, block_gas: int) 
 def settle_needed(dimension: int, rounds: int, group_size: int, block_gas: int) -> int:
     """Blocks in which the distances are certainly measured by data owners if the owner does nothing.
 
-    The first HELPERS of them get their turns, then full blocks of measuring, eight chunks of one sender at once.
+    The owner's time to send, the turns of the first HELPERS of them, time to send again, full blocks of measuring.
     """
     turns = STAGGER * (FIRST_TURN + min(rounds * group_size, HELPERS))
     measuring = session_gas(dimension, rounds, group_size).by_function["measure"]
-    return turns - (-measuring // block_gas) - (-chunk_count(dimension) // 8) + 2
+    return turns - (-measuring // block_gas) + 2 * sending(chunk_count(dimension)) + 2
 
 
 def hurried(dimension: int, rounds: int, group_size: int, settle_blocks: int, block_gas: int) -> str:

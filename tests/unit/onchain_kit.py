@@ -145,7 +145,7 @@ class FakeChain:
         elif self.view.state == State.MODEL_AGGREGATE:
             self._open_suppression()
         elif self.view.state == State.OUTLIER_SUPPRESSION:
-            self._settle(0)
+            self._settle(self.view.complete)
 
     def _claim(self, who: bytes) -> None:
         self.say(ev.Claimed(1, self.block, who, 1))

@@ -20,6 +20,7 @@ from omninode.roles.onchain_driver import ONCHAIN, OnchainDriver, stored
 from omninode.store.db import Store
 from protocols.onchain import events as ev
 from protocols.onchain.data_owner import OnchainDataOwner
+from protocols.onchain.owner import OnchainOwner
 from tests.unit.onchain_kit import CONTEXT, Play, seed_of
 
 
@@ -240,6 +241,25 @@ async def test_another_session_in_the_same_place_ends_the_driver(world: World, c
         await driver.run()
     assert chain.uploads() == []
     assert [state["replaced"] for _, _, state in world.store.sessions()] == [True]
+
+
+async def test_setting_up_waits_for_a_wallet_to_be_filled(world: World) -> None:
+    chain, training = FakeOnchain(), world.play.chain.view.training
+    assert training is not None
+    poor = InsufficientFunds(b"\x01" * 20, 5, 1)
+    chain.refuse["postModel"] = [poor] * (3 * onchain_driver.TRIES)
+
+    async def make(seed: bytes) -> Any:
+        return OnchainOwner(1, np.zeros(300), training)
+
+    driver = OnchainDriver("model_owner", 1, world.services(bytes(32)), chain, make)  # type: ignore[arg-type]
+    push(driver, world.until(ev.Created))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(driver.run)
+        with trio.fail_after(20):
+            while [call for call, _, _ in chain.sent].count("postModel") < 2:
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_owner_is_not_done_before_it_has_the_result(world: World) -> None:
