@@ -1,4 +1,4 @@
-"""What OmniLytics prints on accuracy, in per cent (Liang, Li, Huang et al. 2021, arXiv 2107.05252).
+"""What OmniLytics prints on accuracy, in per cent (arXiv 2107.05252, 2021).
 
 ``gas_paper`` has the rest.
 """

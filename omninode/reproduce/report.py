@@ -68,7 +68,7 @@ def _head(cells: Sequence[Cell], stored: Mapping[str, Stored], options: Options,
     command = "omninode reproduce omnilytics --data DIR" + (" --quick" if options.quick else "")
     return f"""# OmniLytics, reproduced
 
-{quick}The experiments of OmniLytics (Liang, Li, Huang et al. 2021, arXiv 2107.05252), run again with
+{quick}The experiments of OmniLytics (arXiv 2107.05252, 2021), run again with
 omninode, each beside what the paper prints. This file and its plots are made by `{command}`
 (or `make reproduce DATA=DIR`); nothing in it is written by hand.
 
