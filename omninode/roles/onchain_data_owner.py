@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from omninode.roles.services import Services
 
 
+KEEP_REFUSALS = 1000
+
+
 @dataclass
 class _Offer:
     """A session as ``DataOwner`` fetches it: as long as registration is open it tries on and on.
@@ -71,6 +74,8 @@ class OnchainDataOwner:
                 task = await self._data_owner.before(lambda: view.state > State.REGISTER, lambda: self._looked_at(view))
             except UNUSABLE as error:
                 self.refusals[session] = str(error)
+                if len(self.refusals) > KEEP_REFUSALS:
+                    del self.refusals[next(iter(self.refusals))]
                 await self._data_owner.files.drop(stored(session))
                 services.events.write("session_refused", session=session, onchain=True, reason=str(error))
                 services.log.warning("session_refused", session=session, onchain=True, reason=str(error))

@@ -19,7 +19,7 @@ from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.learning.presets import DIGITS
 from omninode.learning.service import TrainingFailed
-from omninode.roles import onchain_sessions
+from omninode.roles import onchain_data_owner, onchain_sessions
 from omninode.roles.onchain_data_owner import OnchainDataOwner
 from omninode.roles.onchain_driver import OnchainDriver, stored
 from omninode.roles.onchain_owner import OnchainOwner, check_options, poisoned
@@ -279,6 +279,18 @@ async def test_the_policy_refuses_with_a_reason(tmp_path: Path, policy: dict[str
     assert await role.join(view) is None
     assert said in role.refusals[1]
     assert not role.wants(view)
+
+
+async def test_refusals_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onchain_data_owner, "KEEP_REFUSALS", 2)
+    services = services_of(Store.open(tmp_path), data_owner=SECTIONS["data_owner"](max_sessions=0))
+    files = SimpleNamespace(begin=lambda *_: None, drop=lambda session: trio.lowlevel.checkpoint())
+    role = OnchainDataOwner(services, Chain([]), SimpleNamespace(name="data_owner", files=files))  # type: ignore[arg-type]
+    for session in range(1, 5):
+        view = registering(Training(10, 2, 10, 2, 4))
+        view.session = session
+        assert await role.join(view) is None
+    assert list(role.refusals) == [3, 4]
 
 
 def test_which_sessions_a_data_owner_looks_at(tmp_path: Path) -> None:
