@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from omninode.chain.transaction import Receipt
-    from omninode.roles.data_owner import Task
     from omninode.roles.services import Services
+    from omninode.roles.session_task import Task
     from omninode.roles.sessions import Role
     from protocols.sessions.events import ChainEvent
     from protocols.sessions.view import SessionView

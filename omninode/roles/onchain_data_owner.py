@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from omninode.learning.document import SessionDocument
-from omninode.roles.data_owner import UNUSABLE, DataOwner, Refused, Task
+from omninode.roles.data_owner import DataOwner
 from omninode.roles.onchain_driver import OnchainDriver, stored
 from omninode.roles.onchain_policy import OnchainPolicy
+from omninode.roles.session_task import UNUSABLE, Refused, Task
 from protocols.onchain.data_owner import OnchainDataOwner as Machine
 from protocols.onchain.params import OnchainTerms, State
 from protocols.onchain.view import OnchainView
@@ -111,7 +112,7 @@ class OnchainDataOwner:
 
     async def _task(self, view: OnchainView) -> Task:
         """Document and weights, held against chain and data. Raises one of UNUSABLE."""
-        return await self._data_owner.offered(
+        return await self._data_owner.tasks.offered(
             _Offer(stored(view.session), view), lambda document: self._fits(view, document)
         )
 
@@ -123,4 +124,4 @@ class OnchainDataOwner:
             raise Refused("the model is perturbed, which only goes with mode verified, not with the on-chain baseline")
         if (document.train.epochs, document.train.batch) != (training.epochs, training.batch):
             raise Refused("the document trains otherwise than the chain says")
-        await self._data_owner.check_data(document, max(document.min_samples, training.samples))
+        await self._data_owner.tasks.check_data(document, max(document.min_samples, training.samples))

@@ -112,7 +112,7 @@ class OnchainOwner:
         """Deposit and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         check_options(overrides)
         async with self._creating:
-            document, published = await self._owner.offer(overrides)
+            document, published = await self._owner.creation.offer(overrides)
             terms, training = self._terms(overrides, document)
             reserve = await self._check(terms, training)
             escrow = await self._onchain.quote(terms, training)

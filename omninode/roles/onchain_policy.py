@@ -10,8 +10,8 @@ import numpy as np
 from omninode.chain.errors import ChainError
 from omninode.chain.fees import FeePolicy
 from omninode.chain.wire import quantity
-from omninode.roles.data_owner import Refused, Task
 from omninode.roles.onchain_driver import ONCHAIN, stored
+from omninode.roles.session_task import Refused, Task
 from protocols.onchain import lanes
 from protocols.onchain.limits import hurried, session_gas
 from protocols.onchain.params import OnchainTerms, Training

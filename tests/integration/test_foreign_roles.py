@@ -21,7 +21,9 @@ from omninode.learning.data import Samples
 from omninode.learning.document import SessionDocument, training_seed
 from omninode.learning.model_spec import ForeignModel
 from omninode.learning.service import Job, Trainer, TrainingFailed
-from omninode.roles import data_owner, model_owner, model_verbs
+from omninode.roles import model_owner, model_verbs
+from omninode.roles.session_files import SessionFiles
+from omninode.roles.session_task import Refused, SessionTasks, Task
 from omninode.roles.terms import public_part
 from omninode.store.blobs import FileBlobStore
 from protocols.sessions.params import Mode
@@ -82,11 +84,11 @@ def choose(services: Any, **changes: Any) -> None:  # noqa: F811
     services.config = replace(services.config, model_owner=replace(services.config.model_owner, **changes))
 
 
-class FromOwner(data_owner.DataOwner):
-    """A data owner that copies blobs out of the owner's store."""
+class FromOwner(SessionTasks):
+    """The tasks of a data owner that copies blobs out of the owner's store."""
 
     def __init__(self, services: Any, source: FileBlobStore) -> None:  # noqa: F811
-        super().__init__(services)
+        super().__init__(services, SessionFiles(services, "data_owner"))
         self.source = source
 
     async def _fetched(self, view: Any, digest: bytes, max_size: int) -> Path:
@@ -100,13 +102,13 @@ async def nothing(document: SessionDocument) -> None:
     """No further conditions."""
 
 
-async def joined(role: FromOwner, document: SessionDocument) -> data_owner.Task:
+async def joined(tasks: FromOwner, document: SessionDocument) -> Task:
     """What the data owner does before it registers in a session of this document."""
-    digest = role.source.put(document.encode(), public=True)
-    return await role.offered(view_of(Mode.VERIFIED, doc_digest=digest, dimension=document.parameters), nothing)
+    digest = tasks.source.put(document.encode(), public=True)
+    return await tasks.offered(view_of(Mode.VERIFIED, doc_digest=digest, dimension=document.parameters), nothing)
 
 
-def as_data_owner(services: Any) -> FromOwner:  # noqa: F811
+def at_data_owner(services: Any) -> FromOwner:  # noqa: F811
     source = services.blobs
     services.blobs = FileBlobStore(services.data_dir / "elsewhere")
     services.trainer._find = services.blobs.path
@@ -124,14 +126,14 @@ async def test_an_exported_model_from_owner_to_update(node: Any) -> None:
     assert state.owner_alone is not None and state.owner_alone > 0.4
     choose(node, public_layers=("norm", "fc"))
     part = public_part(node.config.model_owner, {}, model)
-    document = await owner._document(False, await owner._publish(part), False)
+    document = await owner.creation._document(False, await owner.creation._publish(part), False)
     assert SessionDocument.decode(document.encode()) == document
     assert node.blobs.read(document.initial) == foreign.describe_export(node.data_dir / "model.pt2")[1].tobytes()
     await shown_and_saved(owner, node)
 
-    role = as_data_owner(node)
+    tasks = at_data_owner(node)
     view = view_of(Mode.VERIFIED, doc_digest=document.digest(), dimension=document.parameters)
-    task = await role.offered(view, nothing)
+    task = await tasks.offered(view, nothing)
     seed = training_seed(document, node.wallet.address)
     update = await node.trainer.train(document, task.weights, Path(node.config.data.path), seed, initial=task.initial)
     net = foreign.load(model, node.data_dir / "model.pt2")
@@ -144,10 +146,10 @@ async def test_an_exported_model_from_owner_to_update(node: Any) -> None:
     with pytest.raises(TrainingFailed, match="the model's file is not here"):
         await node.trainer.run([Job.load(replace(model, source="00" * 32))])
     hostile = kit.archive({**kit.entries((node.data_dir / "model.pt2").read_bytes()), "data/aotinductor/m/x.so": b""})
-    digest = role.source.put(hostile, public=True)
+    digest = tasks.source.put(hostile, public=True)
     evil = replace(model, source=digest.hex(), size=len(hostile))
-    with pytest.raises(data_owner.Refused, match="cannot be used: the model file has an entry that does not belong"):
-        await joined(role, replace(document, model=evil))
+    with pytest.raises(Refused, match="cannot be used: the model file has an entry that does not belong"):
+        await joined(tasks, replace(document, model=evil))
 
 
 async def shown_and_saved(owner: model_owner.ModelOwner, node: Any) -> None:
@@ -181,15 +183,15 @@ async def test_a_module_by_import_path(node: Any, monkeypatch: pytest.MonkeyPatc
     assert "tiny_model" not in sys.modules  # only the worker imports it
 
     part = public_part(node.config.model_owner, {}, model)
-    document = await owner._document(False, await owner._publish(part), False)
-    role = as_data_owner(node)
+    document = await owner.creation._document(False, await owner.creation._publish(part), False)
+    tasks = at_data_owner(node)
     turned = (("conv.weight", (2, 1, 9, 1)), *model.layout[1:])  # as many numbers
-    with pytest.raises(data_owner.Refused, match=r"'tiny_model:Tiny' is not in learning\.allowed_models"):
-        await joined(role, document)
+    with pytest.raises(Refused, match=r"'tiny_model:Tiny' is not in learning\.allowed_models"):
+        await joined(tasks, document)
     node.config = replace(node.config, learning=replace(node.config.learning, allowed_models=("tiny_model:Tiny",)))
-    assert (await joined(role, document)).document == document
-    with pytest.raises(data_owner.Refused, match="where the session document says"):
-        await joined(role, replace(document, model=replace(model, layout=turned)))
+    assert (await joined(tasks, document)).document == document
+    with pytest.raises(Refused, match="where the session document says"):
+        await joined(tasks, replace(document, model=replace(model, layout=turned)))
 
 
 async def told(node: Any) -> None:

@@ -19,11 +19,12 @@ from omninode.learning.model_spec import ForeignModel
 from omninode.learning.presets import DIGITS, MNIST
 from omninode.learning.service import TrainingFailed, TrainingLate
 from omninode.net.errors import BlobUnavailable
-from omninode.roles import data_owner, session_files
-from omninode.roles.data_owner import DataOwner, Refused, Task
+from omninode.roles import data_owner, session_files, session_task
+from omninode.roles.data_owner import DataOwner
 from omninode.roles.onchain_data_owner import OnchainDataOwner
 from omninode.roles.onchain_driver import stored
 from omninode.roles.session_files import SessionFiles, unless
+from omninode.roles.session_task import Refused, Task
 from omninode.store.blobs import BlobTooLarge
 from protocols.onchain import events as ev
 from protocols.onchain.params import State, Training
@@ -45,7 +46,7 @@ class Trials:
 
     async def run(self, jobs: Sequence[Job], *, trial: bool, limit_s: float) -> list[Result]:
         assert trial
-        assert limit_s == data_owner.CHECK_S
+        assert limit_s == session_task.CHECK_S
         self.tried += jobs
         if self.says is not None:
             raise self.says
@@ -93,7 +94,7 @@ def node(services: Any) -> Any:  # noqa: F811
 
 def serve(monkeypatch: pytest.MonkeyPatch, *blobs: bytes) -> Served:
     served = Served(*blobs)
-    monkeypatch.setattr(data_owner, "fetch_blob", served)
+    monkeypatch.setattr(session_task, "fetch_blob", served)
     return served
 
 
@@ -207,7 +208,7 @@ async def test_our_own_file_that_is_larger_than_expected_is_not_read(
     serve(monkeypatch)
     large = node.blobs.put(bytes(MAX_BYTES + 1))
     with pytest.raises(BlobTooLarge, match="more than 65536"):
-        await DataOwner(node)._blob(view_for(split()), large, MAX_BYTES)
+        await DataOwner(node).tasks.blob(view_for(split()), large, MAX_BYTES)
     assert "more than 65536" in await refused(node, view_for(split(), doc_digest=large))
     assert node.blobs.has(large)
 

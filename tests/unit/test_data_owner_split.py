@@ -16,7 +16,8 @@ from omninode.learning.document import SessionDocument
 from omninode.learning.jobs import Result
 from omninode.learning.presets import DIGITS, MNIST
 from omninode.learning.public_part import choose
-from omninode.roles.data_owner import UNUSABLE, DataOwner, Refused, Task
+from omninode.roles.data_owner import DataOwner
+from omninode.roles.session_task import UNUSABLE, Refused, Task
 from protocols.sessions.params import Mode
 from protocols.sessions.view import SessionView
 from tests.unit.test_roles_verified import services, view_of  # noqa: F401
@@ -52,7 +53,7 @@ def offered(services: Any, document: SessionDocument, *blobs: bytes, **changes: 
     """The role, the owner's node, and the session as the chain shows it."""
     role: Any = DataOwner(services)
     node = Owner(document.encode(), *blobs)
-    role._blob = node.blob
+    role.tasks.blob = node.blob
     services.trainer = SimpleNamespace(run=tried)
     named = {"doc_digest": document.digest(), "dimension": document.parameters, "bound": document.bound}
     return role, node, view_of(Mode.VERIFIED, **{**named, "frac_bits": document.frac_bits, **changes})

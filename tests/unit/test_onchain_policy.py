@@ -13,9 +13,9 @@ import pytest
 
 from omninode.chain.errors import ChainError
 from omninode.config_schema import SECTIONS
-from omninode.roles.data_owner import Refused, Task
 from omninode.roles.onchain_driver import stored
 from omninode.roles.onchain_policy import OnchainPolicy
+from omninode.roles.session_task import Refused, Task
 from omninode.store.db import Store
 from protocols.onchain import events as ev
 from protocols.onchain import lanes

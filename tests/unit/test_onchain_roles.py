@@ -325,6 +325,7 @@ class Offering:
         self.document = SessionDocument(
             model=DIGITS.model, weights=bytes(32), train=DIGITS.train, min_samples=50, frac_bits=16, bound=1
         )
+        self.creation = self
 
     async def offer(self, overrides: dict[str, Any]) -> Any:
         return self.document, SimpleNamespace(part=self.document.part, note="")

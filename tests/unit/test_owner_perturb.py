@@ -114,7 +114,7 @@ async def test_the_model_has_no_biases_and_was_trained_with_squared_error(owner:
 
 
 async def test_only_the_perturbed_weights_are_served(owner: model_owner.ModelOwner, node: Any) -> None:
-    document, note, says = await owner._offered(False, {})
+    document, note, says = await owner.creation._offered(False, {})
     true = await owner.model.weights()
     assert not node.blobs.is_public(bytes.fromhex(owner.model.require().weights))
     assert node.blobs.is_public(document.weights) and node.blobs.is_public(document.digest())
@@ -137,8 +137,8 @@ async def test_secrets_are_fresh_and_in_the_store_alone(
     """From the offer to the applied sum nothing of them is logged, told as an event, or in a public blob."""
     logged: list[Any] = []
     node.log = structlog.wrap_logger(None, processors=[lambda _, __, event: logged.append(dict(event)) or drop()])
-    first, note, says = await owner._offered(False, {})
-    second, _, _ = await owner._offered(False, {})
+    first, note, says = await owner.creation._offered(False, {})
+    second, _, _ = await owner.creation._offered(False, {})
     drawn = [await owner_perturb.secrets_of(node, document) for document in (first, second)]
     assert drawn[0].gamma != drawn[1].gamma and first.weights != second.weights
     await owner.model.apply(5, params_of(first), first, summed(node, first, tmp_path))
@@ -178,7 +178,7 @@ class Failing:
 async def test_a_killed_worker_loses_no_sum(
     owner: model_owner.ModelOwner, node: Any, tmp_path: Any, autojump_clock: Any
 ) -> None:
-    document, _, _ = await owner._offered(False, {})
+    document, _, _ = await owner.creation._offered(False, {})
     output, before, working = summed(node, document, tmp_path), await owner.model.weights(), node.trainer
     node.trainer = Failing(TrainingFailed("the training worker ended with code -9"))
     with pytest.raises(TrainingFailed, match="code -9"):
@@ -201,7 +201,7 @@ async def test_a_killed_worker_loses_no_sum(
 
 
 async def test_without_its_secrets_a_sum_waits(owner: model_owner.ModelOwner, node: Any, tmp_path: Any) -> None:
-    document, _, _ = await owner._offered(False, {})
+    document, _, _ = await owner.creation._offered(False, {})
     output, key = summed(node, document, tmp_path), "perturb/" + document.digest().hex()
     lost = replace(document, seed=document.seed ^ 1)
     with pytest.raises(RefusedError, match="not in the store") as caught:
@@ -252,7 +252,7 @@ async def test_what_is_not_paid_for_leaves_nothing(
 
 async def test_a_perturbed_model_counts_as_served(owner: model_owner.ModelOwner) -> None:
     assert owner.model.require().served == ()
-    await owner._offered(False, {})
+    await owner.creation._offered(False, {})
     assert owner.model.require().served == ("fc1", "fc2", "fc3")
 
 
@@ -260,7 +260,7 @@ async def test_a_sum_becomes_a_step_along_the_true_gradient(
     owner: model_owner.ModelOwner, node: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a restart, too: the secrets are read again."""
-    document, _, _ = await owner._offered(False, {})
+    document, _, _ = await owner.creation._offered(False, {})
     before = vector(await owner.model.weights())
     opened = summed(node, document, tmp_path)
     mean = np.mean([gradient(SPEC, before, party(k)) for k in range(PARTIES)], axis=0)
@@ -283,7 +283,7 @@ async def test_a_sum_becomes_a_step_along_the_true_gradient(
 
 
 async def test_a_sum_that_leads_nowhere_is_dropped(owner: model_owner.ModelOwner, node: Any) -> None:
-    document, _, _ = await owner._offered(False, {})
+    document, _, _ = await owner.creation._offered(False, {})
     assert document.perturbation is not None
     huge = replace(document, perturbation=replace(document.perturbation, bounds=(1e12, 1e12, 1e12)))
     key = "perturb/"
@@ -296,9 +296,9 @@ async def test_a_sum_that_leads_nowhere_is_dropped(owner: model_owner.ModelOwner
 
 
 async def test_weights_that_were_open_are_called_so(owner: model_owner.ModelOwner) -> None:
-    _, note, says = await owner._offered(False, {"model_privacy": "none"})
+    _, note, says = await owner.creation._offered(False, {"model_privacy": "none"})
     assert "perturbed" not in note + says
-    _, note, _ = await owner._offered(False, {})
+    _, note, _ = await owner.creation._offered(False, {})
     assert owner_perturb.KNOWN in note
 
 
@@ -307,7 +307,7 @@ async def test_a_model_with_biases_is_refused(node: Any) -> None:
     made = model_owner.ModelOwner(node)
     await made.model.load_or_pretrain()
     with pytest.raises(RefusedError, match="biases"):
-        await made._offered(False, {"model_privacy": "perturb"})
+        await made.creation._offered(False, {"model_privacy": "perturb"})
     settings(node, model_privacy="perturb")
     with pytest.raises(RefusedError, match="another architecture"):
         await OwnerModel(node).load_or_pretrain()
@@ -315,7 +315,7 @@ async def test_a_model_with_biases_is_refused(node: Any) -> None:
 
 async def test_an_on_chain_session_is_refused(owner: model_owner.ModelOwner) -> None:
     with pytest.raises(UsageError, match="mode verified only"):
-        await owner.offer({})
+        await owner.creation.offer({})
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def choosing(node: Any, **changes: Any) -> None:
 
 
 async def document_of(owner: model_owner.ModelOwner, part: PublicPart, **changes: Any) -> SessionDocument:
-    made = replace(await owner._document(False, await owner._publish(part), False), **changes)
+    made = replace(await owner.creation._document(False, await owner.creation._publish(part), False), **changes)
     owner._services.blobs.put(made.encode(), public=True)
     return made
 
@@ -276,14 +276,14 @@ async def test_a_full_store_is_told(owner: model_owner.ModelOwner, node: Any) ->
 
 async def test_before_the_model_is_there_no_layer_is_judged(node: Any) -> None:
     role = model_owner.ModelOwner(node)
-    for asked in (role.create_session, role.offer):
+    for asked in (role.create_session, role.creation.offer):
         with pytest.raises(RefusedError, match="not trained yet"):
             await asked({"public_layers": ["of.my.own.model"]})
 
 
 async def test_certificate_zk_counts_what_is_published(owner: model_owner.ModelOwner) -> None:
-    made = await owner._document(True, await owner._publish(PART), False)
-    whole = await owner._document(True, await owner._publish(choose(DIGITS.model)), False)
+    made = await owner.creation._document(True, await owner.creation._publish(PART), False)
+    whole = await owner.creation._document(True, await owner.creation._publish(choose(DIGITS.model)), False)
     assert made.bound < 1 << 10 and whole.bound < 1 << 12  # 1,840 and 5,090 coordinates
     assert made.frac_bits < 16
 

@@ -24,6 +24,7 @@ from omninode.observe.events import EventLog
 from omninode.roles import data_owner, model_owner, prover
 from omninode.roles.model_state import ModelState
 from omninode.roles.owner_model import OwnerModel
+from omninode.roles.session_task import Refused
 from omninode.store import shelf
 from omninode.store.blobs import FileBlobStore
 from omninode.store.db import Store
@@ -221,8 +222,8 @@ def vars_of(state: ModelState) -> dict[str, Any]:
 def test_policy_of_a_data_owner(services: Any) -> None:
     role = data_owner.DataOwner(services)
     role._check_policy(view_of(Mode.VERIFIED))  # groups of one are what this mode is
-    with pytest.raises(data_owner.Refused, match="min_group"):
+    with pytest.raises(Refused, match="min_group"):
         role._check_policy(view_of(Mode.GROUPED, group_size=2))
     services.config = replace(services.config, data_owner=replace(services.config.data_owner, min_reward=10**18))
-    with pytest.raises(data_owner.Refused, match="min_reward"):
+    with pytest.raises(Refused, match="min_reward"):
         role._check_policy(view_of(Mode.VERIFIED))

@@ -329,9 +329,9 @@ async def owner_of(node: Any) -> model_owner.ModelOwner:
 async def test_a_document_for_zk_has_fewer_bits(node: Any) -> None:
     role = await owner_of(node)
     published = await role.model.publish(choose(DIGITS.model))
-    made = await role._document(True, published, False)
+    made = await role.creation._document(True, published, False)
     assert (made.frac_bits, made.bound) == (9, 489_210 >> 7)
-    plain = await role._document(False, published, False)
+    plain = await role.creation._document(False, published, False)
     assert (plain.frac_bits, plain.bound) == (16, 489_210)
 
 

@@ -18,6 +18,7 @@ from omninode.roles import data_owner, model_owner, prover
 from omninode.roles.certificate import certify
 from omninode.roles.keyring import keyring, said_label
 from omninode.roles.session_keys import Beforehand, key_of, warn_insecure
+from omninode.roles.session_task import Refused
 from omninode.roles.sessions import Sessions
 from omninode.srs import files
 from protocols.bn254 import srs
@@ -95,7 +96,7 @@ async def test_a_data_owner_looks_at_the_document_first(node: Any, monkeypatch: 
     async def task(view: Any) -> Any:
         said.append("document")
         if len(said) == 1:
-            raise data_owner.Refused("another document")
+            raise Refused("another document")
         return None, b""
 
     monkeypatch.setattr(role, "_task", task)
