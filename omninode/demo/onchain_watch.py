@@ -8,15 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import trio
-
 from omninode.chain.onchain import Onchain, head_interface
 from omninode.chain.wire import data, parse_log, quantity
+from omninode.demo.blocks import BlockWatch
 from protocols.onchain import events as ev
 from protocols.onchain.params import State
 from protocols.onchain.view import OnchainView
-
-POLL_S = 0.25
 
 
 @dataclass
@@ -65,40 +62,21 @@ class OnchainRecord:
         }  # fmt: skip
 
 
-class OnchainWatch:
+class OnchainWatch(BlockWatch):
     """``records`` by session number. ``tell`` hears every event after it is folded."""
 
     def __init__(self, onchain: Onchain, start_block: int, tell: Callable[[OnchainRecord, ev.OnchainEvent], None]):
+        super().__init__(onchain.client, start_block)
         self.records: dict[int, OnchainRecord] = {}
-        self._onchain, self._next, self._tell = onchain, start_block, tell
-        self._changed = trio.Condition()
+        self._onchain, self._tell = onchain, tell
         interfaces = (onchain.contract.interface, head_interface())
         self._names = {f.selector: f.name for i in interfaces for f in i.functions.values()}
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            latest = await self._onchain.client.block_number()
-            while self._next <= latest:
-                await self._take_block(self._next)
-                self._next += 1
-                async with self._changed:
-                    self._changed.notify_all()
-            await trio.sleep(POLL_S)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until ``condition`` holds; looked at after every block."""
-        async with self._changed:
-            while not condition():
-                await self._changed.wait()
-
-    async def _take_block(self, number: int) -> None:
-        block, receipts = await self._onchain.client.rpc_many(
-            [("eth_getBlockByNumber", [hex(number), True]), ("eth_getBlockReceipts", [hex(number)])]
-        )
-        by_hash, touched = {receipt["transactionHash"]: receipt for receipt in receipts}, set()
+    async def take_block(self, block: dict[str, Any], receipts: dict[str, Any]) -> None:
+        """Fold the baseline's events; charge every transaction."""
+        touched = set()
         for transaction in block["transactions"]:
-            receipt = by_hash[transaction["hash"]]
+            receipt = receipts[transaction["hash"]]
             for log in receipt["logs"]:
                 event = await self._onchain.decode(parse_log(log))
                 if event is not None:

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from omninode.chain.client import failure
 from omninode.chain.errors import RpcError
+from omninode.demo.blocks import BlockWatch
 from omninode.demo.record import SessionRecord
 from protocols.sessions.events import ChainEvent
 from protocols.sessions.view import SessionView
@@ -17,43 +16,23 @@ from protocols.sessions.view import SessionView
 if TYPE_CHECKING:
     from omninode.chain.market import Market
 
-POLL_S = 0.25
 TOO_LATE = "WrongPhase"
 """Somebody else's proof was there before: nothing is wrong with this one."""
 
 
-class ChainWatch:
+class ChainWatch(BlockWatch):
     """``records`` by session number. ``on_event`` hears every event after it is folded."""
 
     def __init__(self, market: Market, start_block: int, on_event: Callable[[SessionRecord, ChainEvent], None]) -> None:
+        super().__init__(market.client, start_block)
         self.records: dict[int, SessionRecord] = {}
-        self._market, self._next, self._on_event = market, start_block, on_event
-        self._changed = trio.Condition()
+        self._market, self._on_event = market, on_event
         self._functions = {f.selector: f.name for f in market.contract.interface.functions.values()}
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            latest = await self._market.client.block_number()
-            while self._next <= latest:
-                await self._take_block(self._next)
-                self._next += 1
-                async with self._changed:
-                    self._changed.notify_all()
-            await trio.sleep(POLL_S)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until ``condition`` holds; looked at after every block."""
-        async with self._changed:
-            while not condition():
-                await self._changed.wait()
-
-    async def _take_block(self, number: int) -> None:
-        client = self._market.client
-        block, receipts = await client.rpc_many(
-            [("eth_getBlockByNumber", [hex(number), True]), ("eth_getBlockReceipts", [hex(number)])]
-        )
-        logs = await client.logs_of([self._market.address, self._market.registry.address], _bytes(block["hash"]))
+    async def take_block(self, block: dict[str, Any], receipts: dict[str, Any]) -> None:
+        """Fold the market's events; charge every transaction."""
+        watched = [self._market.address, self._market.registry.address]
+        logs = await self._market.client.logs_of(watched, _bytes(block["hash"]))
         now = time.monotonic()
         for log in logs:
             event = await self._market.decode(log)
@@ -65,12 +44,11 @@ class ChainWatch:
                 self._on_event(record, event)
             else:
                 self._take_money(log)
-        by_hash = {receipt["transactionHash"]: receipt for receipt in receipts}
         for transaction in block["transactions"]:
-            receipt = by_hash[transaction["hash"]]
+            receipt = receipts[transaction["hash"]]
             self._count_gas(transaction, receipt)
             if receipt["status"] == "0x0":
-                await self._explain(transaction, number)
+                await self._explain(transaction, int(block["number"], 16))
 
     def _take_money(self, log: Any) -> None:
         raw = self._market.raw(log)
