@@ -57,6 +57,17 @@ def free_port() -> int:
         return port
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch on all cores is slower for models as small as in tests, and takes the cores from other tests."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def vectors() -> Path:
     """Folder of test vectors made by other implementations; the test is skipped where it is absent."""

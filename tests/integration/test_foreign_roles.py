@@ -28,10 +28,9 @@ from omninode.roles.terms import public_part
 from omninode.store.blobs import FileBlobStore
 from protocols.sessions.params import Mode
 from tests.unit import foreign_kit as kit
-from tests.unit.perturb_kit import one_thread
 from tests.unit.test_roles_verified import services, view_of  # noqa: F401
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = """
 import torch
 from torch import nn

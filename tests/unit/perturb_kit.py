@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pytest
-import torch
 from numpy.typing import NDArray
 
 from omninode.learning import perturb
@@ -17,15 +13,6 @@ from omninode.learning.perturb import Secrets
 MLP = ModelSpec("mlp", (12, 9, 7, 4), (12,), bias=False)
 FLAT = ModelSpec("mlp", (6, 3), (6,), bias=False)
 CNN = ModelSpec("cnn", (3, 4, 12, 8, 5), (2, 16, 16), bias=False)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small get slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def some_samples(spec: ModelSpec, count: int, seed: int = 0) -> Samples:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from omninode.learning import data, weights
 from omninode.learning.document import SessionDocument, training_seed
@@ -25,6 +23,8 @@ from tests.benchmarks import replay
 from tests.benchmarks.memory import Watch, role_of
 from tests.benchmarks.rows import AIMS, against_aim, row, verdict
 from tests.simulation.session import small_params
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 PARTIES, SEED = 6, 4
 WALLETS = [bytes([0x40 - k]) * 20 for k in range(PARTIES)]  # in another order than the parties
@@ -48,15 +48,6 @@ def chain(session: int, document: SessionDocument, valid: int, selected: int) ->
         ev.SetFixed(session, 4, Bitmap.VALID, valid),
         ev.BatchFinal(session, 5, bytes(32), 3, selected, valid),
     ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Torch on all cores is slower for models this small, and takes them from other tests."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

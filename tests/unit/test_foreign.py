@@ -17,9 +17,8 @@ from omninode.learning.document import TrainSpec
 from omninode.learning.foreign import ForeignError
 from omninode.learning.model_spec import ForeignModel
 from tests.unit import foreign_kit as kit
-from tests.unit.perturb_kit import one_thread
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SOURCE = """
 import pathlib, torch

@@ -23,9 +23,8 @@ from omninode.learning import foreign, foreign_archive, foreign_check, foreign_o
 from omninode.learning.foreign_archive import ForeignError
 from omninode.learning.foreign_graph import Graph
 from tests.unit import foreign_kit as kit
-from tests.unit.perturb_kit import one_thread
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,8 @@ from omninode.learning.foreign_archive import ForeignError
 from omninode.learning.foreign_check import Exported
 from omninode.learning.foreign_graph import Graph
 from omninode.learning.foreign_steps import Ref, Step
-from tests.unit.perturb_kit import one_thread
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 LOGITS = Step("linear.default", {"input": Ref("x"), "weight": Ref("w")}, ("y",))
 

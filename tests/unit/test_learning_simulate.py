@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from omninode.learning import data
 from omninode.learning.presets import DIGITS
 from omninode.learning.simulate import OWNER, Options, Plan, draw, pooled_accuracy, select_outlier, simulate
 from omninode.learning.simulate_table import hostile, main
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Such small tensors only lose by threads, and lose much on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 
 from omninode.learning import data, poison
 from omninode.learning.models import initial
@@ -29,17 +27,10 @@ from omninode.learning.simulate_pay import (
 from omninode.learning.simulate_verified import Judged, Setup, gram_of, select, simulate_verified
 from omninode.learning.training import train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PARTIES, SESSIONS = 16, 3
 ATTACKERS = frozenset(range(4))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Such small tensors only lose by threads, and lose much on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,10 @@ from omninode.learning.public_part import choose
 from omninode.learning.weights import from_bytes
 from omninode.roles import model_owner
 from omninode.roles.owner_data import halves
-from tests.unit.perturb_kit import one_thread
 from tests.unit.test_owner_perturb import WorkerHere, settings
 from tests.unit.test_roles_verified import services  # noqa: F401
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 PARTIES, EACH = 5, 60
 

@@ -32,10 +32,9 @@ from omninode.roles.owner_model import OwnerModel
 from protocols.sessions.limits import check_params
 from protocols.sessions.owner import Output, OwnerMachine
 from protocols.sessions.params import Mode, Payout, Rule, SessionParams
-from tests.unit.perturb_kit import one_thread
 from tests.unit.test_roles_verified import services, view_of  # noqa: F401
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SPEC = replace(DIGITS.model, bias=False)
 PARTIES = 4

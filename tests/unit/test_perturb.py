@@ -15,9 +15,9 @@ from omninode.learning import models, perturb
 from omninode.learning.data import Samples
 from omninode.learning.model_spec import ForeignModel, ModelSpec
 from omninode.learning.perturb_torch import gradient, outputs_and_sum, squares, three_vectors
-from tests.unit.perturb_kit import CNN, FLAT, MLP, one_thread, relative, restore, some_samples
+from tests.unit.perturb_kit import CNN, FLAT, MLP, relative, restore, some_samples
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 SPECS = [MLP, FLAT, CNN]
 SEED = bytes(range(32))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from omninode.learning import fixed_point, models, perturb
 from omninode.learning import perturb_upload as upload
@@ -10,9 +11,9 @@ from omninode.learning.perturb_torch import gradient, three_vectors
 from protocols.sessions.limits import check_params
 from protocols.sessions.params import Mode
 from tests.simulation.session import Session
-from tests.unit.perturb_kit import MLP, one_thread, some_samples
+from tests.unit.perturb_kit import MLP, some_samples
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 COUNT = 4
 

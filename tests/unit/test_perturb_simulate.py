@@ -13,9 +13,8 @@ from omninode.learning import simulate_perturb as sim
 from omninode.learning.data import Split
 from omninode.learning.presets import DIGITS
 from omninode.reproduce import perturb_attack, recover_gamma
-from tests.unit.perturb_kit import one_thread
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SESSIONS = 12
 

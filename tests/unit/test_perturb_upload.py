@@ -14,9 +14,9 @@ from omninode.learning import perturb_upload as upload
 from omninode.learning.model_spec import ModelSpec
 from omninode.learning.perturb_torch import gradient, three_vectors
 from protocols.sessions.limits import MOST_FRAC_BITS
-from tests.unit.perturb_kit import CNN, MLP, one_thread, relative, some_samples
+from tests.unit.perturb_kit import CNN, MLP, relative, some_samples
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 WIDE = ModelSpec("mlp", (40, 30, 20, 5), (40,), bias=False)
 

@@ -15,9 +15,9 @@ from omninode.learning.document import Perturbation, SessionDocument, TrainSpec
 from omninode.learning.jobs import Job, Result
 from omninode.learning.perturb_torch import squares, three_vectors
 from omninode.learning.training import train
-from tests.unit.perturb_kit import MLP, one_thread, relative, some_samples
+from tests.unit.perturb_kit import MLP, relative, some_samples
 
-__all__ = ["one_thread"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
 SECRETS = perturb.draw(MLP, bytes(32), b"")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from omninode.learning import data
 from omninode.learning.presets import MNIST
@@ -20,18 +18,11 @@ from omninode.reproduce.setting import NOISE, OWNER_SAMPLES, PAPER_DIMENSION, RE
 from protocols.sessions.params import Rule
 from tests.simulation.session import Session
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = Setting(
     public=1, owners=8, group_size=2, share=1.0, pre_epochs=4, epochs=1, sessions=1, bounded=True, task="digits"
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Such small tensors only lose by threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-import torch
 
 from omninode.learning import data
 from omninode.learning.presets import DIGITS
@@ -15,13 +13,7 @@ from omninode.learning.simulate import Options, draw, simulate
 from omninode.learning.simulate_tuning import ATTACKS, cases, cells
 from omninode.learning.simulate_verified import Setup, simulate_verified
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def split(parties: int, owner: int = DIGITS.owner_samples) -> data.Split:
