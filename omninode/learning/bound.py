@@ -23,12 +23,23 @@ weights; all else is played.
 PLAYED_FACTOR = 1.0
 """B of the first session over the norm of an update that the owner plays: with ``model_owner.weights``, and of a part.
 
+For data of all labels, as data owners' is; see PLAYED_FLOOR for others.
+
 A model from scratch on half of the owner's data, then a data owner's training on the other half, with as many steps as
 the smallest data owner makes (``owner_bound.measured``). Norm over the median honest update (digits, 5 seeds, owners
 with 30 and 60 images, data owners with 60): whole .90 to 1.19; fc1+fc3 .94 to 1.44; fc1+fc2 .72 to 1.26; fc2+fc3 .83
 to 1.59; fc3 1.21 to 2.39; MNIST, 2 seeds: whole .87 to 1.01, conv2+fc2+fc3 .97 to 1.17, fc3 1.22 to 1.82. The largest
 honest update is 1.0 to 1.7 times the median. Pre-training instead, cut to the part, is 2.0 to 6.6 of it; training on
 data that was trained on before .01 to .07 (whole) and .25 to 1.3 (parts).
+"""
+
+PLAYED_FLOOR = 1 / 7
+"""Least of the first bound over the norm of the played model's training from scratch, cut to the part.
+
+Where the owner's data is of few labels, both of its halves are alike and playing moves hardly anything: with 30 digits
+of one label .00 (whole), .0002 (fc2+fc3) and .10 (fc3) of the median honest update, 29 of one and 1 of another .01, .12
+and .34, 27 and 3 .06, .11 and .26. The floor is .03, .12 and .25 (one label), .08, .14 and .26, .07, .16 and .28 there,
+and below what is played, .31 to .66 (60 images of all labels), elsewhere. It is a guess, too low rather than too high.
 """
 
 NEXT_FACTOR = 1.5
@@ -60,6 +71,15 @@ def first_bound(owner_update_norm: float, frac_bits: int, factor: float = FIRST_
     if not (math.isfinite(owner_update_norm) and owner_update_norm > 0):
         raise ValueError(f"the owner's update has norm {owner_update_norm}; a bound needs a positive number")
     return _integer(owner_update_norm * factor * 2**frac_bits)
+
+
+def played_norm(played: float, scratch: float) -> tuple[float, bool]:
+    """The norm that the first bound of a played update follows, and whether that is the floor.
+
+    played: L2 norm of the update that the owner plays.  scratch: of its training from random weights, cut to the part.
+    """
+    floor = PLAYED_FLOOR * scratch
+    return max(played, floor), played < floor
 
 
 def next_bound(group_norms_sq: Sequence[int], sizes: Sequence[int], frac_bits: int, factor: float = NEXT_FACTOR) -> int:

@@ -15,7 +15,8 @@ class ModelState:
     other_bounds: the last ones of other parts, by their layers.  accuracy: on the owner's held-out data, None without
     any.  applied: sessions whose sum is in the weights, with the accuracy after each.  initial: digest in hex of the
     blob of W0, "" where it is not made yet.  architecture: see ``owner_architecture.fingerprint``.  served: layers that
-    sessions ever published; None in what was saved before that was written down.
+    sessions ever published; None in what was saved before that was written down.  floored: parts, by their layers,
+    whose first bound is the floor of ``bound.played_norm``, until a session says more.
     """
 
     preset: str
@@ -29,6 +30,7 @@ class ModelState:
     architecture: str = ""
     other_bounds: tuple[tuple[tuple[str, ...], int], ...] = ()
     served: tuple[str, ...] | None = None
+    floored: tuple[tuple[str, ...], ...] = ()
 
     def encode(self) -> str:
         """JSON, for ``decode``."""
@@ -43,21 +45,24 @@ class ModelState:
         raw["bound_layers"] = tuple(raw.get("bound_layers", ()))
         raw["other_bounds"] = tuple((tuple(layers), bound) for layers, bound in raw.get("other_bounds", ()))
         raw["served"] = None if raw.get("served") is None else tuple(raw["served"])
+        raw["floored"] = tuple(tuple(layers) for layers in raw.get("floored", ()))
         return cls(**raw)
 
     def bound_of(self, listed: tuple[str, ...]) -> int | None:
         """The bound of the next session if it publishes these layers (() for all); None where none is known."""
         return {**dict(self.other_bounds), self.bound_layers: self.bound}.get(listed)
 
-    def knowing(self, listed: tuple[str, ...], bound: int) -> ModelState:
+    def knowing(self, listed: tuple[str, ...], bound: int, floored: bool = False) -> ModelState:
         """With a first bound for these layers; that of the last session stays what it is."""
-        return replace(self, other_bounds=(*self.other_bounds, (listed, bound)))
+        guesses = (*self.floored, listed) if floored else self.floored
+        return replace(self, other_bounds=(*self.other_bounds, (listed, bound)), floored=guesses)
 
     def following(self, listed: tuple[str, ...], bound: int) -> ModelState:
         """With what a session that published these layers says of the next bound."""
         known = {**dict(self.other_bounds), self.bound_layers: self.bound}
         others = tuple((layers, old) for layers, old in known.items() if layers != listed)
-        return replace(self, bound=bound, bound_layers=listed, other_bounds=others)
+        guesses = tuple(layers for layers in self.floored if layers != listed)
+        return replace(self, bound=bound, bound_layers=listed, other_bounds=others, floored=guesses)
 
     def serving(self, layers: Sequence[str], all_layers: Sequence[str]) -> ModelState:
         """With these layers among those that sessions published, in the order of the model."""

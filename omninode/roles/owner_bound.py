@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 async def measured(
     services: Services, preset: Preset, model: Model, part: PublicPart, data: OwnerData, initial: bytes
-) -> int:
-    """Integer bound of a session that publishes ``part``, with the preset's frac_bits.
+) -> tuple[int, bool]:
+    """Integer bound of a session that publishes ``part``, with the preset's frac_bits, and whether it is the floor.
 
     One half of the owner's own data trains a model from scratch, the other half plays a data owner that gets ``part``
     of it: data that the model has not seen, as a data owner's. How far the current weights are is not asked: whoever
-    has trained on all of the owner's data already moves a hundredth of what data owners move.
+    has trained on all of the owner's data already moves a hundredth of what data owners move. Of data that is of one
+    label only both halves are the same, and nothing moves: ``bounds.played_bound`` has a floor from the first training.
     initial: digest of W0. Raises RefusedError where nothing moves or there is too little data, TrainingFailed.
     """
     chosen = services.config.model_owner
@@ -49,15 +50,24 @@ async def measured(
         Job.pretrain(model, base, chosen.seed, preset.pretrain, squared),
         Job.train(document, None, probe, chosen.seed, start, min_samples=1),
     ]
-    *_, played = await services.trainer.run(jobs)
-    assert played.update is not None
-    return bound_of(played.update, preset.frac_bits, bounds.PLAYED_FACTOR)
+    _, scratch, played = await services.trainer.run(jobs)
+    assert scratch.update is not None and played.update is not None
+    norm, floored = bounds.played_norm(_length(played.update), _length(part.take(scratch.update)))
+    return _integer(norm, preset.frac_bits, bounds.PLAYED_FACTOR), floored
 
 
-def bound_of(update: NDArray[np.float32], frac_bits: int, factor: float = bounds.FIRST_FACTOR) -> int:
-    """``bound.first_bound`` of an update (d,). Raises RefusedError where there is none."""
+def bound_of(update: NDArray[np.float32], frac_bits: int) -> int:
+    """``bound.first_bound`` of the owner's first training (d,). Raises RefusedError where there is none."""
+    return _integer(_length(update), frac_bits, bounds.FIRST_FACTOR)
+
+
+def _length(update: NDArray[np.float32]) -> float:
+    return float(np.linalg.norm(update.astype(np.float64)))
+
+
+def _integer(norm: float, frac_bits: int, factor: float) -> int:
     try:
-        return bounds.first_bound(float(np.linalg.norm(update.astype(np.float64))), frac_bits, factor)
+        return bounds.first_bound(norm, frac_bits, factor)
     except ValueError as error:
         raise RefusedError(
             f"training on the owner's own data gives no bound for the public layers: {error}",

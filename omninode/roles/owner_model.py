@@ -12,9 +12,11 @@ from omninode.errors import RefusedError
 from omninode.learning.presets import PRESETS, Preset
 from omninode.learning.public_part import choose
 from omninode.learning.reference import reference_job, reference_update
+from omninode.learning.service import TrainingFailed
 from omninode.roles import owner_architecture, owner_data, owner_perturb, owner_publish, owner_start, owner_step
 from omninode.roles.owner_publish import Publication
 from omninode.roles.terms import public_part
+from omninode.store.blobs import BlobError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +69,7 @@ class OwnerModel:
         """
         chosen = self._config.model_owner
         self._model = await owner_architecture.architecture(self._services)
-        public_part(chosen, {}, self.model)  # a layer that does not exist is told now, not at the first session
+        configured = public_part(chosen, {}, self.model)  # a layer that does not exist is told now
         root_images = chosen.root_images if chosen.mode == "verified" else 0
         self._data = await trio.to_thread.run_sync(
             owner_data.prepare, self._config.data.path, self._services.data_dir, root_images, chosen.seed
@@ -79,16 +81,30 @@ class OwnerModel:
             self._services.events.write("pretrained", accuracy=state.accuracy)
         else:
             self.state = await owner_start.take_up(self._services, self.preset, self.model, saved)
+        try:
+            await self._measure(configured)
+        except (TrainingFailed, RefusedError, BlobError) as error:  # sessions that publish another part need it not
+            self._services.log.warning("bound_unknown", layers=configured.layers, reason=str(error))
         self.ready.set()
+
+    async def _measure(self, part: PublicPart) -> None:
+        """Have what a session that publishes ``part`` needs in the state for good; may take as long as a training."""
+        async with self._changing:
+            before = self.require()
+            state = await owner_publish.with_bound(self._services, self.preset, self.model, self._data, before, part)
+            if state is not before:
+                await self._write(state)
 
     async def publish(self, part: PublicPart) -> Publication:
         """Put out what a session that publishes ``part`` of the current weights needs.
 
         Raises TrainingFailed or RefusedError where its first bound or W0 cannot be made, BlobError.
         """
+        with trio.CancelScope(shield=True):  # whoever asks may go before it is done, and finds it done the next time
+            await self._measure(part)
         async with self._changing:
             before = self.require()
-            planned = await owner_publish.planned(self._services, self.preset, self.model, self._data, before, part)
+            planned = before.serving(part.layers, choose(self.model).layers)
             await self._write(planned)  # what is served is known before anybody can have it
             return await owner_publish.put_out(self._services, planned, part, before.served or ())
 
@@ -96,9 +112,11 @@ class OwnerModel:
         """A session on the current weights, perturbed with fresh secrets, and a note. Raises RefusedError."""
         layers = choose(self.model).layers
         async with self._changing:
-            await self._write(self.require().serving(layers, layers))  # a data owner can see through it
             weights, own = await self.weights(), self._data.own
-        return await owner_perturb.hide(self._services, self.model, weights, own, self.preset.min_samples)
+        made = await owner_perturb.hide(self._services, self.model, weights, own, self.preset.min_samples)
+        async with self._changing:  # before anybody can know the document; a data owner can see through it
+            await self._write(self.require().serving(layers, layers))
+        return made
 
     @property
     def has_root_set(self) -> bool:

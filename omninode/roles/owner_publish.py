@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import trio
 
-from omninode.learning.public_part import choose
 from omninode.roles.owner_bound import measured
 from omninode.roles.owner_start import with_initial
 
@@ -44,31 +43,39 @@ def known(layers: Sequence[str]) -> str:
     )
 
 
-async def planned(
+FLOORED = (
+    "the first bound is a guess: the owner's data is of too few labels to tell how far data owners move, so that this "
+    "session may clip much; the next one goes by what it opens"
+)
+
+
+async def with_bound(
     services: Services, preset: Preset, model: Model, data: OwnerData, state: ModelState, part: PublicPart
 ) -> ModelState:
-    """The state once ``part`` is published: with W0, a bound, and its layers among the served ones.
+    """The state with what a session that publishes ``part`` needs: W0 and a bound.
 
-    To be written before anything is put out. Raises TrainingFailed, RefusedError, BlobError.
+    Nothing is trained if both are there. Raises TrainingFailed, RefusedError, BlobError.
     """
     bound = state.bound_of(part.listed)
     if bound is None or not part.whole:
         state = await with_initial(services, model, state)
     if bound is None:
-        bound = await measured(services, preset, model, part, data, bytes.fromhex(state.initial))
-        state = state.knowing(part.listed, bound)
-    return state.serving(part.layers, choose(model).layers)
+        measurement = await measured(services, preset, model, part, data, bytes.fromhex(state.initial))
+        state = state.knowing(part.listed, *measurement)
+    return state
 
 
 async def put_out(services: Services, state: ModelState, part: PublicPart, before: Sequence[str]) -> Publication:
-    """Let others have ``part`` of the weights of a ``planned`` state. before: layers that were served already."""
+    """Let others have ``part`` of the weights of a state ``with_bound``. before: layers that were served already."""
+    guess = FLOORED if part.listed in state.floored else ""
     digest, bound, blobs = bytes.fromhex(state.weights), state.bound_of(part.listed), services.blobs
     assert bound is not None
     if part.whole:
         await trio.to_thread.run_sync(blobs.set_public, digest, True)
-        return Publication(part, digest, b"", bound, "")
+        return Publication(part, digest, b"", bound, guess)
     whole = await trio.to_thread.run_sync(blobs.read, digest)
     published = part.take(np.frombuffer(whole, dtype="<f4")).tobytes()
     put = await trio.to_thread.run_sync(lambda: blobs.put(published, public=True))
     other = tuple(layer for layer in before if layer not in part.layers)
-    return Publication(part, put, bytes.fromhex(state.initial), bound, known(other) if other else "")
+    note = "\n".join(filter(None, [known(other) if other else "", guess]))
+    return Publication(part, put, bytes.fromhex(state.initial), bound, note)

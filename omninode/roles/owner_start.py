@@ -67,15 +67,15 @@ async def pretrained(services: Services, preset: Preset, model: Model, data: Own
         assert initial is not None and weights is not None and update is not None
         put = await trio.to_thread.run_sync(lambda: services.blobs.put(initial, public=True))
         if chosen.weights:  # they may know the owner's data: how far they moved says nothing
-            bound = await measured(services, preset, model, choose(model), data, put)
+            bound, floored = await measured(services, preset, model, choose(model), data, put)
         else:
-            bound = bound_of(update, preset.frac_bits)
+            bound, floored = bound_of(update, preset.frac_bits), False
     except TrainingFailed as error:
         raise RefusedError(f"the first training failed: {error}", "look at model_owner and at the data") from error
     accuracy = evaluated[0].accuracy if evaluated else None
     return ModelState(
         preset.name, "", bound, accuracy, accuracy, initial=put.hex(), served=(),
-        architecture=owner_architecture.fingerprint(model),
+        architecture=owner_architecture.fingerprint(model), floored=((),) if floored else (),
     ), weights  # fmt: skip
 
 

@@ -42,9 +42,7 @@ class SessionCreation:
             self._model.require()  # before that its layers are not known
             zk = proved(self._services.config.model_owner, overrides)
             by_rule = published_rule(self._services.config.model_owner, overrides)
-            if perturbed(self._services.config.model_owner, overrides):  # puts nothing out that is not paid for, then
-                plan = owner_perturb.unhidden(self._model.model, self._model.preset.min_samples)
-                await self._escrow(self._params(overrides, plan, zk))
+            await self._escrow(self._params(overrides, await self._outline(zk, overrides), zk))
             document, note, says = await self._offered(zk, overrides)
             params = self._params(overrides, document, zk)
             if zk:
@@ -97,14 +95,38 @@ class SessionCreation:
 
     async def offer(self, overrides: dict[str, Any]) -> tuple[SessionDocument, Publication]:
         """Put the current model out for a session of another kind than the market's. Raises as ``create``."""
+        published = await self._publish(self._plain_part(overrides))
+        return await self._document(False, published, False), published
+
+    async def outlined(self, overrides: dict[str, Any]) -> SessionDocument:
+        """As long as the document that ``offer`` makes, but of no weights. Puts nothing out; raises as ``create``."""
+        return await self._drawn(False, self._unpublished(self._plain_part(overrides)), False)
+
+    def _plain_part(self, overrides: dict[str, Any]) -> PublicPart:
         self._model.require()
         chosen = self._services.config.model_owner
         if perturbed(chosen, overrides):
             raise UsageError(
                 "a perturbed model goes with sessions of mode verified only", "choose --model-privacy none"
             )
-        published = await self._publish(public_part(chosen, overrides, self._model.model))
-        return await self._document(False, published, False), published
+        return public_part(chosen, overrides, self._model.model)
+
+    def _unpublished(self, part: PublicPart) -> Publication:
+        """Of no weights; where its bound is not known yet, with that of the last session, of about the same size."""
+        state = self._model.require()
+        bound = state.bound_of(part.listed) or state.bound
+        return Publication(part, bytes(32), b"" if part.whole else bytes(32), bound, "")
+
+    async def _outline(self, zk: bool, overrides: dict[str, Any]) -> SessionDocument:
+        """A document that gives the session's terms: nothing is put out, or served, that is not paid for.
+
+        Raises UsageError or RefusedError.
+        """
+        chosen = self._services.config.model_owner
+        if perturbed(chosen, overrides):
+            return owner_perturb.unhidden(self._model.model, self._model.preset.min_samples)
+        part = public_part(chosen, overrides, self._model.model)
+        return await self._drawn(zk, self._unpublished(part), published_rule(chosen, overrides))
 
     async def _offered(self, zk: bool, overrides: dict[str, Any]) -> tuple[SessionDocument, str, str]:
         """The session document, notes for the owner ("" for none), and a sentence on what is published."""
@@ -124,7 +146,14 @@ class SessionCreation:
             return await self._model.publish(part)
 
     async def _document(self, zk: bool, published: Publication, by_rule: bool) -> SessionDocument:
-        """The session document of the current model, put where data owners can fetch it.
+        """``_drawn``, put where data owners can fetch it."""
+        document = await self._drawn(zk, published, by_rule)
+        with _refusing("the session document cannot be put out", "try again"):
+            await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
+        return document
+
+    async def _drawn(self, zk: bool, published: Publication, by_rule: bool) -> SessionDocument:
+        """The session document of the current model.
 
         zk: with a fixed point for that certificate. UsageError where there is none.  by_rule: with the terms that
         follow from the last session, if there is one.
@@ -138,15 +167,12 @@ class SessionCreation:
                 frac_bits, bound = precision.proved(part.dimension, bound, frac_bits)
             except ValueError as error:
                 raise UsageError(str(error), "use --certificate attested") from error
-        document = SessionDocument(
+        return SessionDocument(
             model=self._model.model, weights=published.weights, train=preset.train, min_samples=preset.min_samples,
             frac_bits=frac_bits, bound=bound, seed=secrets.randbits(63), public_layers=part.listed,
             initial=published.initial, server_lr=following.server_lr if following else UNIT_LR,
             follows=following.follows if following else 0,
         )  # fmt: skip
-        with _refusing("the session document cannot be put out", "try again"):
-            await trio.to_thread.run_sync(lambda: self._services.blobs.put(document.encode(), public=True))
-        return document
 
 
 @contextmanager

@@ -12,12 +12,14 @@ from sklearn.datasets import load_digits
 from omninode.errors import RefusedError
 from omninode.learning import data as local_data
 from omninode.learning import models, training, weights_file
+from omninode.learning.bound import played_norm
 from omninode.learning.data import Samples
 from omninode.learning.presets import DIGITS
 from omninode.learning.public_part import choose
 from omninode.learning.weights import from_bytes
 from omninode.roles import model_owner
 from omninode.roles.owner_data import halves
+from omninode.roles.owner_publish import FLOORED
 from tests.unit.test_owner_perturb import WorkerHere, settings
 from tests.unit.test_roles_verified import services  # noqa: F401
 
@@ -70,6 +72,47 @@ async def test_weights_that_know_the_owners_data_give_a_bound_for_others(node: A
     await again.model.load_or_pretrain()
     weights = from_bytes(DIGITS.model, await again.model.weights())
     assert 0.7 < again.model.require().bound / 2**16 / honest(weights, ()) < 3
+
+
+def skewed(others: int) -> Samples:
+    """30 digits, all but ``others`` of them a three."""
+    everything = digits(0, 900)
+    threes, fives = np.flatnonzero(everything.y == 3), np.flatnonzero(everything.y == 5)
+    return everything.take(np.concatenate([threes[: 30 - others], fives[:others]]).astype(np.int64))
+
+
+@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("layers", [("fc2", "fc3"), ("fc3",)])
+async def test_an_owner_of_one_label_does_not_bound_everybody_to_nothing(
+    node: Any, tmp_path: Path, others: int, layers: tuple[str, ...]
+) -> None:
+    """What it plays is .0002 (fc2, fc3) and .10 (fc3) of the median with one label only."""
+    local_data.save(tmp_path / "data.npz", skewed(others))
+    settings(node, mode="grouped")  # no root set
+    owner = model_owner.ModelOwner(node)
+    await owner.model.load_or_pretrain()
+    weights = from_bytes(DIGITS.model, await owner.model.weights())
+    published = await owner.model.publish(choose(DIGITS.model, layers))
+    assert 0.08 < published.bound / 2**16 / honest(weights, layers) < 1
+    assert (FLOORED in published.note) == (layers in owner.model.require().floored)
+    assert FLOORED in published.note or others  # one other digit moves a part of one layer by more than the floor
+
+
+async def test_weights_of_an_owner_of_one_label_are_bounded_too(node: Any, tmp_path: Path) -> None:
+    local_data.save(tmp_path / "data.npz", skewed(0))
+    weights_file.write(tmp_path / "w.safetensors", DIGITS.model, models.initial(DIGITS.model, 1))
+    settings(node, weights=str(tmp_path / "w.safetensors"), mode="grouped")
+    owner = model_owner.ModelOwner(node)
+    await owner.model.load_or_pretrain()
+    published = await owner.model.publish(choose(DIGITS.model))
+    assert published.bound > 2**16 // 100
+    assert published.note == FLOORED
+
+
+def test_the_floor_of_what_is_played() -> None:
+    assert played_norm(2.0, 7.0) == (2.0, False)
+    assert played_norm(0.5, 7.0) == (pytest.approx(1.0), True)
+    assert played_norm(0.0, 0.0) == (0.0, False)  # no bound at all
 
 
 def test_halves_are_disjoint_and_mixed(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,7 +64,18 @@ class PlainTrainer:
 @pytest.fixture
 def node(services: Any) -> Any:  # noqa: F811
     services.trainer = PlainTrainer()
+    services.market = market(balance=10**19)
     return services
+
+
+def market(balance: int) -> Any:
+    """Sessions cost 1 ether; nobody had one."""
+
+    async def told(value: int, *_: object) -> int:
+        return value
+
+    client = SimpleNamespace(balance=partial(told, balance))
+    return SimpleNamespace(required_escrow=partial(told, 10**18), client=client)
 
 
 @pytest.fixture
@@ -221,6 +234,55 @@ async def test_the_first_bound_of_a_part_is_played_once(owner: model_owner.Model
     assert len(node.trainer.jobs) == count
 
 
+async def test_the_configured_part_is_measured_before_anybody_asks(node: Any) -> None:
+    choosing(node, public_layers=PART.layers)
+    role = model_owner.ModelOwner(node)
+    await role.model.load_or_pretrain()
+    count = len(node.trainer.jobs)
+    assert node.trainer.last("train")["public"] == PART.layers
+    assert (await document_of(role, PART)).bound == played(PART)
+    assert len(node.trainer.jobs) == count
+    choosing(node, public_layers=("fc3",))  # a restart with another configuration
+    again = OwnerModel(node)
+    await again.load_or_pretrain()
+    assert again.require().bound_of(("fc3",)) == played(choose(DIGITS.model, ("fc3",)))
+    assert again.require().served == PART.layers
+
+
+async def test_a_bound_that_takes_longer_than_the_caller_waits_is_kept(
+    owner: model_owner.ModelOwner, node: Any
+) -> None:
+    class Leaving(PlainTrainer):
+        async def run(self, jobs: Sequence[Job]) -> list[Result]:
+            waiting.cancel()
+            return await super().run(jobs)
+
+    node.trainer = Leaving()
+    with trio.CancelScope() as waiting:
+        await owner.model.publish(PART)
+    assert waiting.cancelled_caught
+    assert owner.model.require().served == ()
+    count = len(node.trainer.jobs)
+    assert (await owner.model.publish(PART)).bound == played(PART)
+    assert len(node.trainer.jobs) == count
+
+
+async def test_a_part_without_a_bound_does_not_keep_the_node_down(node: Any) -> None:
+    class Still(PlainTrainer):
+        def _do(self, job: dict[str, Any]) -> Result:
+            made = super()._do(job)
+            return replace(made, update=made.update * 0) if made.update is not None and self.jobs[1:] else made
+
+    await OwnerModel(node).load_or_pretrain()
+    choosing(node, public_layers=("fc3",))
+    node.trainer = Still()
+    role = model_owner.ModelOwner(node)
+    await role.model.load_or_pretrain()
+    assert role.model.ready.is_set()
+    with pytest.raises(RefusedError, match="norm 0"):
+        await role.create_session({})
+
+
 async def test_weights_of_a_file_say_nothing_of_the_bound(node: Any) -> None:
     choosing(node, weights="start.safetensors")
     role = model_owner.ModelOwner(node)
@@ -274,6 +336,30 @@ async def test_a_full_store_is_told(owner: model_owner.ModelOwner, node: Any) ->
         await owner.create_session({"public_layers": ["fc2"]})
 
 
+@pytest.mark.parametrize("layers", [["fc2", "fc3"], ["fc1", "fc2", "fc3"]])
+async def test_a_refused_session_publishes_nothing(owner: model_owner.ModelOwner, node: Any, layers: list[str]) -> None:
+    """Neither is served, nor counted as served, what nobody paid for."""
+    before, jobs, used = owner.model.require(), len(node.trainer.jobs), node.blobs.used
+    node.market = market(balance=10**17)
+    with pytest.raises(RefusedError, match="the wallet holds"):
+        await owner.create_session({"public_layers": layers})
+    node.market = market(balance=10**19)
+    with pytest.raises(RefusedError):
+        await owner.create_session({"public_layers": layers, "committee": 0})
+    assert owner.model.require() == before and before.served == ()
+    assert (len(node.trainer.jobs), node.blobs.used) == (jobs, used)
+    assert not node.blobs.is_public(bytes.fromhex(before.weights))
+
+
+async def test_an_outline_is_as_long_as_what_is_offered(owner: model_owner.ModelOwner) -> None:
+    for layers in (["fc3"], ["fc1", "fc2", "fc3"]):
+        outline = await owner.creation.outlined({"public_layers": layers})
+        assert owner.model.require().served == (() if layers == ["fc3"] else ("fc3",))
+        offered, _ = await owner.creation.offer({"public_layers": layers})
+        assert (outline.parameters, len(outline.encode())) == (offered.parameters, len(offered.encode()))
+        assert (outline.part, outline.min_samples, outline.train) == (offered.part, offered.min_samples, offered.train)
+
+
 async def test_before_the_model_is_there_no_layer_is_judged(node: Any) -> None:
     role = model_owner.ModelOwner(node)
     for asked in (role.create_session, role.creation.offer):
@@ -324,6 +410,9 @@ def test_bounds_by_part() -> None:
     assert (state.bound, state.bound_of(("fc3",)), state.bound_of(())) == (6, 6, 7)
     state = state.following(("fc3",), 4).following((), 8)
     assert (state.bound, state.bound_of(("fc3",)), state.bound_of(())) == (8, 4, 8)
+    state = state.knowing(("fc1",), 5, True).knowing(("fc2",), 5)
+    assert ModelState.decode(state.encode()).floored == (("fc1",),)
+    assert state.following(("fc1",), 6).floored == ()
 
 
 @pytest.mark.parametrize(
