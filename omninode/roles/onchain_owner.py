@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,16 @@ from omninode.chain.fees import FeePolicy
 from omninode.chain.wire import quantity
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
-from omninode.learning.service import TrainingFailed
+from omninode.learning.service import TrainingDiverged, TrainingFailed
+from omninode.roles.model_owner import APPLY_TRIES
 from omninode.roles.onchain_driver import OnchainDriver, stored
 from omninode.roles.terms import OVERRIDES
-from omninode.store.blobs import BlobError
+from omninode.store.blobs import StoreFull
 from protocols.onchain import lanes
 from protocols.onchain.limits import misfit, session_gas
 from protocols.onchain.owner import OnchainOwner as Machine
 from protocols.onchain.params import OnchainTerms, Training
-from protocols.onchain.view import OnchainView
+from protocols.onchain.view import UNSELECTED, OnchainView
 from protocols.selection.rules import BPS, M_KRUM, guarantees
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from omninode.roles.services import Services
 
 GAS_RESERVE = 5 * 10**16  # wei kept at least for the owner's own transactions
+RETRY_S = 1.0
+WAIT_S = 30.0
+"""Between two tries to write the next model where there is no room."""
 MOST_GROWTH = 100
 """A mean whose norm is so many times that of the published weights is poison: one member can upload any number."""
 MEANT = frozenset({
@@ -88,18 +92,30 @@ class OnchainOwner:
         if not view.selected:
             self._services.events.write("no_output", session=view.session, onchain=True)
             return
+        if view.unselected:
+            return self._drop(view, UNSELECTED)
         total, count = await self._onchain.client.retry(
             lambda: self._onchain.result(view.session), float("inf"), "reading the result"
         )
-        mean = lanes.decode_mean(total, count)
-        try:
-            document, published = await self._document(view), await self._published(view)
-            if reason := poisoned(mean, published):
-                return self._drop(view, reason)
-            await self._owner.model.ready.wait()
-            await self._owner.model.adopt(stored(view.session), document, mean, count)
-        except (TrainingFailed, RefusedError, BlobError, ValueError, OSError) as error:
-            self._drop(view, str(error))
+        mean, tries = lanes.decode_mean(total, count), 0
+        while True:
+            try:
+                document, published = await self._document(view), await self._published(view)
+                if reason := poisoned(mean, published):
+                    return self._drop(view, reason)
+                await self._owner.model.ready.wait()
+                return await self._owner.model.adopt(stored(view.session), document, mean, count)
+            except (TrainingDiverged, ValueError) as error:
+                return self._drop(view, str(error))
+            except (StoreFull, OSError) as error:  # what was paid for waits until there is room
+                self._services.log.error("adopt_waits", session=view.session, onchain=True, reason=str(error))
+                await trio.sleep(WAIT_S)
+            except TrainingFailed as error:
+                tries += 1
+                self._services.log.warning("adopt_failed", session=view.session, reason=str(error), attempt=tries)
+                if tries == APPLY_TRIES:
+                    raise
+                await trio.sleep(RETRY_S * 2**tries)
 
     def _drop(self, view: OnchainView, reason: str) -> None:
         """The model stays as it is; the session still ends and is paid for."""
@@ -112,8 +128,8 @@ class OnchainOwner:
         """Deposit and open a session on the current model. Raises RefusedError or UsageError with what to change."""
         check_options(overrides)
         async with self._creating:
-            document, published = await self._owner.creation.offer(overrides)
-            terms, training = self._terms(overrides, document)
+            outline = await self._owner.creation.outlined(overrides)  # nothing is put out for what is refused
+            terms, training = self._terms(overrides, outline)
             reserve = await self._check(terms, training)
             escrow = await self._onchain.quote(terms, training)
             balance = await self._onchain.client.balance(self._services.wallet.address)
@@ -122,6 +138,8 @@ class OnchainOwner:
                     f"the wallet holds {balance} wei, the session needs {escrow} and about {reserve} for gas",
                     "send ether to the wallet",
                 )
+            document, published = await self._owner.creation.offer(overrides)
+            terms = replace(terms, doc_digest=document.digest())
             plan = json.dumps(asdict(training))
             await trio.to_thread.run_sync(self._services.store.meta_put, PLAN + terms.doc_digest.hex(), plan)
             session = await self._onchain.create(terms, escrow, key=f"create/{secrets.token_hex(8)}")

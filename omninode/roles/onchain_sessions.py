@@ -12,7 +12,7 @@ from omninode.errors import RefusedError, SafetyError, StoreError, cause_of
 from omninode.roles.onchain_driver import ONCHAIN, OnchainDriver, collect, stored
 from protocols.onchain.events import Created, OnchainEvent, Registered
 from protocols.onchain.params import OnchainTerms, State
-from protocols.onchain.view import OnchainView
+from protocols.onchain.view import UNSELECTED, OnchainView
 
 if TYPE_CHECKING:
     from omninode.chain.onchain import Onchain
@@ -262,10 +262,11 @@ def detail(view: OnchainView) -> dict[str, Any]:
             {
                 "index": m.place, "address": "0x" + m.address.hex(), "round": view.round_of(m.place),
                 "uploaded": f"{len(m.uploaded)}/{view.p.chunks}",
-                "accepted": bool(view.selected >> view.round_of(m.place) & 1),
+                "accepted": bool(view.selected >> view.round_of(m.place) & 1) and not view.unselected,
                 "paid": view.claimed.get(m.address, 0),
             }
             for m in view.members
         ],
         "ended": view.ended,
+        **({"note": UNSELECTED} if view.unselected else {}),
     }  # fmt: skip

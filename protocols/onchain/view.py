@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from protocols.onchain import events as ev
 from protocols.onchain.params import OnchainTerms, State, Training
 
+UNSELECTED = "not selected in time: all complete rounds were paid, none used"
+"""Of an ``OnchainView.unselected``: its sum holds what m-Krum would have left out."""
+
 
 @dataclass
 class Member:
@@ -52,6 +55,11 @@ class OnchainView:
         """The terms; only where the creation was seen."""
         assert self.terms is not None
         return self.terms
+
+    @property
+    def unselected(self) -> bool:
+        """Whether nobody selected in time: the contract then pays all complete rounds, also more than m-Krum keeps."""
+        return self.selected.bit_count() > self.p.m_krum
 
     @property
     def ended(self) -> bool:

@@ -18,14 +18,14 @@ from omninode.config_schema import SECTIONS
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.learning.presets import DIGITS
-from omninode.learning.service import TrainingFailed
-from omninode.roles import onchain_data_owner, onchain_sessions
+from omninode.learning.service import TrainingDiverged, TrainingFailed
+from omninode.roles import onchain_data_owner, onchain_owner, onchain_sessions
 from omninode.roles.onchain_data_owner import OnchainDataOwner
 from omninode.roles.onchain_driver import OnchainDriver, stored
 from omninode.roles.onchain_owner import OnchainOwner, check_options, poisoned
 from omninode.roles.onchain_sessions import RESUME_KEY, OnchainSessions
 from omninode.roles.session_files import SessionFiles
-from omninode.store.blobs import FileBlobStore
+from omninode.store.blobs import FileBlobStore, StoreFull
 from omninode.store.db import Store
 from protocols.onchain import events as ev
 from protocols.onchain.data_owner import OnchainDataOwner as Machine
@@ -285,6 +285,7 @@ async def test_refusals_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(onchain_data_owner, "KEEP_REFUSALS", 2)
     services = services_of(Store.open(tmp_path), data_owner=SECTIONS["data_owner"](max_sessions=0))
     files = SimpleNamespace(begin=lambda *_: None, drop=lambda session: trio.lowlevel.checkpoint())
+    files.check_budget = SessionFiles(services, "data_owner").check_budget
     role = OnchainDataOwner(services, Chain([]), SimpleNamespace(name="data_owner", files=files))  # type: ignore[arg-type]
     for session in range(1, 5):
         view = registering(Training(10, 2, 10, 2, 4))
@@ -295,7 +296,8 @@ async def test_refusals_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_which_sessions_a_data_owner_looks_at(tmp_path: Path) -> None:
     own = b"\x77" * 20
-    role = OnchainDataOwner(services_of(Store.open(tmp_path), own), Chain([]), SimpleNamespace(name="data_owner"))  # type: ignore[arg-type]
+    node: Any = SimpleNamespace(name="data_owner", files=None)
+    role = OnchainDataOwner(services_of(Store.open(tmp_path), own), Chain([]), node)  # type: ignore[arg-type]
     view = registering(Training(10, 2, 10, 2, 4))
     assert role.wants(view)
     view.apply(ev.Whitelisted(1, 3, ()))
@@ -308,9 +310,7 @@ def test_which_sessions_a_data_owner_looks_at(tmp_path: Path) -> None:
     assert not role.wants(view)
     view.apply(ev.Registered(1, 3, own, 0, b"\x01" * 32))
     assert role.wants(view)  # a promise, also after a restart
-    assert not OnchainDataOwner(
-        services_of(Store.open(tmp_path / "o"), OWNER), Chain([]), SimpleNamespace(name="data_owner")
-    ).wants(  # type: ignore[arg-type]
+    assert not OnchainDataOwner(services_of(Store.open(tmp_path / "o"), OWNER), Chain([]), node).wants(  # type: ignore[arg-type]
         registering(Training(10, 2, 10, 2, 4))
     )
 
@@ -326,8 +326,13 @@ class Offering:
             model=DIGITS.model, weights=bytes(32), train=DIGITS.train, min_samples=50, frac_bits=16, bound=1
         )
         self.creation = self
+        self.offered = 0
+
+    async def outlined(self, overrides: dict[str, Any]) -> SessionDocument:
+        return replace(self.document, weights=bytes(32))
 
     async def offer(self, overrides: dict[str, Any]) -> Any:
+        self.offered += 1
         return self.document, SimpleNamespace(part=self.document.part, note="")
 
 
@@ -388,8 +393,10 @@ async def test_a_session_is_created_with_its_plan_written_down_first(tmp_path: P
     ],
 )
 async def test_what_does_not_fit_is_refused(tmp_path: Path, overrides: dict[str, Any], said: str) -> None:
+    owner = owner_of(tmp_path, Ledger())
     with pytest.raises(RefusedError, match=said):
-        await owner_of(tmp_path, Ledger()).create(overrides)
+        await owner.create(overrides)
+    assert owner._owner.offered == 0  # type: ignore[attr-defined]
 
 
 async def test_an_empty_wallet_and_an_unknown_option_are_refused(tmp_path: Path) -> None:
@@ -400,6 +407,7 @@ async def test_an_empty_wallet_and_an_unknown_option_are_refused(tmp_path: Path)
     with pytest.raises(UsageError, match="unknown option"):
         await owner.create({"wings": 2})
     assert ledger.made == []
+    assert owner._owner.offered == 0  # type: ignore[attr-defined]
 
 
 async def test_the_owner_keeps_gas_for_its_own_transactions(tmp_path: Path) -> None:
@@ -420,43 +428,87 @@ def test_options_without_effect_are_refused(name: str) -> None:
 class Model:
     """Of ``OwnerModel`` what the baseline uses."""
 
-    def __init__(self, fails: bool) -> None:
-        self.ready, self._fails = trio.Event(), fails
+    def __init__(self, *failing: Exception) -> None:
+        self.ready, self._failing = trio.Event(), list(failing)
         self.ready.set()
         self.adopted: list[int] = []
 
     async def adopt(self, session: int, document: Any, mean: Any, count: int) -> None:
-        if self._fails:
-            raise TrainingFailed("weights are no numbers")
+        if self._failing:
+            raise self._failing.pop(0)
         self.adopted.append(count)
 
 
-@pytest.mark.parametrize(
-    ("factor", "fails", "written"),
-    [(1, False, []), (99, False, []), (101, False, ["sum_dropped"]), (1, True, ["sum_dropped"])],
-)
-async def test_a_sum_that_is_poison_is_not_adopted(
-    tmp_path: Path, factor: float, fails: bool, written: list[str]
-) -> None:
+async def adopted(
+    tmp_path: Path, model: Model, factor: float = 1.0, *, selected: int = 0b1, m_krum: int = 1
+) -> tuple[list[str], list[int]]:
+    """Events and counts of adopted models after a session whose mean is ``factor`` times the published weights."""
     ledger, weights = Ledger(), np.full(5_090, 0.5, dtype="<f4")
     owner = owner_of(tmp_path, ledger)
-    document, model = Offering().document, Model(fails)
+    document, count = Offering().document, 3 * selected.bit_count()
     blobs = {bytes(32): weights.tobytes(), document.digest(): document.encode()}
     owner._services.blobs = SimpleNamespace(read=blobs.__getitem__)  # type: ignore[assignment]
     owner._owner.model = model  # type: ignore[assignment]
-    total = encode(weights.astype(float) * factor * 3, 3)
+    total = encode(weights.astype(float) * factor * count, count)
 
     async def result(session: int) -> Any:
-        return total, 3
+        return total, count
 
     ledger.result = result  # type: ignore[attr-defined]
     ledger.client.retry = lambda call, deadline, what: call()
     view = OnchainView(1)
-    view.apply(ev.Created(1, 1, b"\x11" * 20, replace(terms(), doc_digest=document.digest())))
-    view.selected = 1
+    view.apply(ev.Created(1, 1, b"\x11" * 20, replace(terms(m_krum=m_krum), doc_digest=document.digest())))
+    view.complete = view.selected = selected
     await owner._adopt(view)
-    assert owner._services.events.written == written  # type: ignore[attr-defined]
-    assert model.adopted == ([] if written else [3])
+    return owner._services.events.written, model.adopted  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("factor", "written"), [(1, []), (99, []), (101, ["sum_dropped"])])
+async def test_a_sum_that_is_poison_is_not_adopted(tmp_path: Path, factor: float, written: list[str]) -> None:
+    assert await adopted(tmp_path, Model(), factor) == (written, [] if written else [3])
+
+
+@pytest.mark.parametrize("error", [TrainingDiverged("no numbers"), ValueError("no mean")])
+async def test_a_sum_that_leads_nowhere_is_dropped(tmp_path: Path, error: Exception) -> None:
+    assert await adopted(tmp_path, Model(error)) == (["sum_dropped"], [])
+
+
+KILLED = TrainingFailed("the training worker ended with code -9")
+
+
+async def test_a_paid_sum_survives_what_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onchain_owner, "WAIT_S", 0.01)
+    monkeypatch.setattr(onchain_owner, "RETRY_S", 0.01)
+    full = [StoreFull("no room"), OSError("disk")] * 5
+    assert await adopted(tmp_path, Model(KILLED, *full, KILLED)) == ([], [3])
+
+
+async def test_training_that_always_fails_is_not_called_poison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session is tried again as a whole, and paid for in the end."""
+    monkeypatch.setattr(onchain_owner, "RETRY_S", 0.01)
+    with pytest.raises(TrainingFailed, match="code -9"):
+        await adopted(tmp_path, Model(*[KILLED] * 3))
+
+
+@pytest.mark.parametrize(
+    ("selected", "m_krum", "used"), [(0b1111, 1, False), (0b111, 2, False), (0b1010, 2, True), (0b11, 3, True)]
+)
+async def test_rounds_that_nobody_judged_are_paid_but_not_used(
+    tmp_path: Path, selected: int, m_krum: int, used: bool
+) -> None:
+    got = await adopted(tmp_path, Model(), selected=selected, m_krum=m_krum)
+    assert got == (([], [3 * selected.bit_count()]) if used else (["sum_dropped"], []))
+
+
+def test_unselected_rounds_are_called_so(played: Play) -> None:
+    view = OnchainView(1)
+    for event in played.history:
+        view.apply(event)
+    assert "note" not in onchain_sessions.detail(view)
+    view.selected = 0b11
+    told = onchain_sessions.detail(view)
+    assert told["note"] == "not selected in time: all complete rounds were paid, none used"
+    assert not any(member["accepted"] for member in told["members"])
 
 
 def test_a_mean_that_is_no_number_is_poison() -> None:
