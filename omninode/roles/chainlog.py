@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from weakref import WeakValueDictionary
 
 from protocols.sessions.events import ChainEvent
 from protocols.sessions.params import Phase
@@ -13,10 +14,14 @@ KEEP_ENDED = 256  # ended sessions whose views stay for `session list`
 
 
 class ChainLog:
-    """Folds events of all sessions. ``history`` is dropped when a session ends; its view stays for a while."""
+    """Folds events of all sessions. ``history`` is dropped when a session ends; its view stays for a while.
+
+    Roles hold views: a session has one for as long as anybody does, also if the chain takes it back and has it again.
+    """
 
     def __init__(self) -> None:
         self.views: dict[int, SessionView] = {}
+        self._held: WeakValueDictionary[int, SessionView] = WeakValueDictionary()
         self._history: dict[int, list[tuple[int, list[ChainEvent]]]] = {}
         self._created: dict[int, int] = {}
 
@@ -27,8 +32,10 @@ class ChainLog:
             if event.session == 0:
                 continue
             grouped[event.session].append(event)
-            view = self.views.setdefault(event.session, SessionView(event.session))
-            view.apply(event)
+            if event.session not in self.views:
+                view = self._held.get(event.session) or SessionView(event.session)
+                self.views[event.session] = self._held[event.session] = view
+            self.views[event.session].apply(event)
             self._created.setdefault(event.session, event.block)
         for session, new in grouped.items():
             self._history.setdefault(session, []).append((block, new))
@@ -56,7 +63,8 @@ class ChainLog:
             kept = [(at, [e for e in events if e.block <= block]) for at, events in batches]
             kept = [(min(at, block), events) for at, events in kept if events]
             self._history[session] = kept
-            view = self.views[session] = SessionView(session)
+            view = self.views[session]
+            view.clear()
             for _, events in kept:
                 for event in events:
                     view.apply(event)

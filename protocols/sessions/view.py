@@ -54,6 +54,10 @@ class SessionView:
             raise LocalProtocolError("session without parameters: SessionCreated must come first")
         return self.params
 
+    def clear(self) -> None:
+        """Forget every event, as after a reorganisation: whoever holds this view sees what is folded next."""
+        vars(self).update(vars(SessionView(self.session)))
+
     def apply(self, event: ev.ChainEvent) -> None:
         """Fold one event. Raises LocalProtocolError on an event of another session."""
         if event.session != self.session:
