@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from omninode.net.errors import only
+from omninode.roles.onchain_driver import ONCHAIN
+from omninode.roles.session_task import Refused
 from omninode.store.holds import Holds
 
 if TYPE_CHECKING:
@@ -40,6 +42,20 @@ class SessionFiles:
         """We look at a session; ``over`` says when the chain has closed it."""
         self._live[session] = over
 
+    def check_budget(self, session: int) -> None:
+        """Whether the policy allows one more session. Raises Refused.
+
+        Those count in which our data is, or may still come to be: begun ones, without those of the baseline that were
+        over before an upload, and those that we look at (after ``begin``).
+        """
+        most, used = self._services.config.data_owner.max_sessions, set(self._live)
+        for other, role, state in self._services.store.sessions():
+            if role == self._role:
+                idle = other & ONCHAIN and state and state.get("done") and not state.get("uploaded")
+                (used.discard if idle else used.add)(other)
+        if len(used - {session}) >= most:
+            raise Refused(f"data_owner.max_sessions = {most} sessions with this data are used up")
+
     async def take(self, session: int, digest: bytes, *, document: bool) -> None:
         """Before a blob is fetched for ``session``. A document may stay for a while after it."""
         await trio.to_thread.run_sync(lambda: self._holds.take(session, digest, document=document))
@@ -58,14 +74,17 @@ class SessionFiles:
             if role == self._role and not (state and state.get("done"))
         }  # fmt: skip
         self._live = {session: over for session, over in self._live.items() if session not in due}
-        gone = await trio.to_thread.run_sync(self._holds.collect, (begun - due) | set(self._live))
+        gone = await trio.to_thread.run_sync(self._holds.collect, lambda: (begun - due) | set(self._live))
         if gone:
             self._services.log.info("session_files_deleted", sessions=gone)
 
     async def run(self) -> None:
-        """Collect now and then."""
+        """Collect now and then. A disk that does not answer is asked again; nothing else here depends on it."""
         while True:
-            await self.collect()
+            try:
+                await self.collect()
+            except (OSError, ValueError) as error:
+                self._services.log.warning("session_files_not_deleted", reason=str(error))
             await trio.sleep(COLLECT_S)
 
 

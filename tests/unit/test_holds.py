@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,10 @@ def test_what_a_crash_left_is_collected_at_the_next_start(store: FileBlobStore) 
     holds.take(3, bytes(32))  # died before it came
     (store.root / "holds" / "4").mkdir()  # died between the last mark and its folder
     again = FileBlobStore(store.root)
-    assert Holds(again).collect({1}) == [2, 3, 4]
+    assert Holds(again).collect(lambda: {1}) == [2, 3, 4]
     assert again.has(live) and not again.has(over)
     assert again.used == LARGE
-    assert Holds(again).collect([]) == [1]
+    assert Holds(again).collect(list) == [1]
 
 
 def test_a_blob_deleted_before_its_mark(store: FileBlobStore) -> None:
@@ -70,8 +71,47 @@ def test_a_blob_deleted_before_its_mark(store: FileBlobStore) -> None:
     holds = Holds(store)
     digest = fetch(store, holds, 1, b"1" * LARGE)
     store.delete(digest)
-    assert Holds(FileBlobStore(store.root)).collect([]) == [1]
+    assert Holds(FileBlobStore(store.root)).collect(list) == [1]
     assert holds.sessions() == set()
+
+
+def test_files_of_others_stop_nothing(store: FileBlobStore) -> None:
+    holds = Holds(store)
+    digest, document = fetch(store, holds, 1, b"1" * LARGE), fetch(store, holds, 1, b"document")
+    root = store.root / "holds"
+    for name in ("1/.nfs0001", "7", "\u00b2", "README"):
+        (root / name).write_bytes(b"x")
+    assert holds.sessions() == {1}
+    assert holds.collect(list) == [1]
+    assert not store.has(digest) and store.has(document)
+    (root / "kept" / "Thumbs.db").write_bytes(b"")
+    assert (holds.sessions(), holds.collect(list)) == (set(), [])  # the folder stays, nothing is held
+    assert holds.sessions() == set()
+    fetch(store, holds, 1, b"1" * LARGE)
+    assert holds.collect(list) == [1]
+    assert {p.name for p in (root / "1").iterdir()} == {".nfs0001"}
+
+
+def test_what_is_taken_while_others_are_collected_stays(store: FileBlobStore) -> None:
+    """A session that begins between the question who lives and the scan."""
+    holds, live, taken = Holds(store), {1}, threading.Event()
+    fetch(store, holds, 1, b"1" * LARGE)
+    fetch(store, holds, 2, b"2" * LARGE)
+    late = digest_of(b"3" * LARGE)
+
+    def begin() -> None:
+        live.add(3)
+        holds.take(3, late)
+        taken.set()
+
+    def who() -> set[int]:
+        threading.Thread(target=begin).start()
+        assert not taken.wait(0.05)  # it waits for us
+        return set(live)
+
+    assert holds.collect(who) == [2]
+    assert taken.wait(20)
+    assert holds.sessions() == {1, 3}
 
 
 def test_the_last_documents_of_ended_sessions_stay(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
