@@ -73,7 +73,7 @@ class Trainer:
     ) -> list[Result]:
         """Results of ``jobs`` in order, done in one process. Raises TrainingFailed; a failed job fails them all.
 
-        limit_s: seconds of work; waiting for a place is none.
+        limit_s: seconds of work; waiting for a place is none, nor, for a trial, the start of a worker.
         """
         started = trio.current_time()
         try:
@@ -82,6 +82,8 @@ class Trainer:
             raise TrainingFailed(f"the model's file is not here: {error}") from error
         with trio.move_on_at(deadline):
             async with self._places[trial], slot(self._slots_dir / "trials" if trial else self._slots_dir, self._slots):
+                if trial:  # importing torch on a busy machine is not held against a model
+                    await self._ask({"jobs": []})
                 waited = trio.current_time() - started
                 with trio.move_on_after(limit_s) as work:
                     answer = await self._ask({"jobs": placed})
@@ -107,9 +109,12 @@ class Trainer:
         seed: int,
         deadline: float = math.inf,
         initial: bytes | None = None,
+        *,
+        limit_s: float = math.inf,
     ) -> NDArray[np.float32]:
-        """A data owner's update (``document.parameters``,), see ``Job.train``. Raises TrainingFailed."""
-        (result,) = await self.run([Job.train(document, weights, data_path, seed, initial)], deadline)
+        """A data owner's update (``document.parameters``,), see ``Job.train``, ``run``. Raises TrainingFailed."""
+        job = Job.train(document, weights, data_path, seed, initial)
+        (result,) = await self.run([job], deadline, limit_s=limit_s)
         return _present(result.update)
 
     async def aclose(self) -> None:

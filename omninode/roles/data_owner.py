@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from protocols.sessions.view import SessionView
 
 TRAIN_TRIES = 3
-TRAIN_S = 3600.0  # whatever the session's windows are
+TRAIN_S = 3600.0  # of work, whatever the session's windows are
 
 
 Vector = TypeVar("Vector", bound="NDArray[Any]")
@@ -68,7 +68,7 @@ class DataOwner:
 
     async def join(self, view: SessionView) -> SessionDriver | None:
         """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
-        services, session, key = self._services, view.session, None
+        services, session, key, said = self._services, view.session, None, view.params
         self.files.begin(session, lambda: view.phase in (Phase.FINISHED, Phase.ABORTED))
         if self._bound(view):  # registered before a restart: a promise, whatever the policy says today
             task = None
@@ -81,6 +81,8 @@ class DataOwner:
                 if view.p.zk:  # last: it takes longest
                     key = await key_of(services, view.p)
                     warn_insecure(services, session)
+                if view.params != said:
+                    raise Refused("a reorganisation put another session in the place of the one that was looked at")
             except UNUSABLE as error:
                 self.refusals[session] = str(error)
                 await self.files.drop(session)
@@ -137,7 +139,9 @@ class DataOwner:
 
     async def _task(self, view: SessionView) -> Task:
         """Document and weights, with chain and data held against them. Raises one of UNUSABLE."""
-        return await self.tasks.offered(view, lambda document: self._fits(view, document))
+        return await self.tasks.offered(
+            view, lambda document: self._fits(view, document), promised=self._bound(view)
+        )  # fmt: skip
 
     async def _fits(self, view: SessionView, document: SessionDocument) -> None:
         """Whether the document is one of this session and for our data. Raises one of UNUSABLE."""
@@ -165,9 +169,7 @@ class DataOwner:
         places = params.groups * params.group_size
         if params.reward // places < policy.min_reward:
             raise Refused(f"pays {params.reward // places} wei for each place, less than data_owner.min_reward")
-        begun = {session for session, role, _ in self._services.store.sessions() if role == self.name}
-        if len(begun - {view.session}) >= policy.max_sessions:
-            raise Refused(f"data_owner.max_sessions = {policy.max_sessions} sessions with this data are used up")
+        self.files.check_budget(view.session)
 
     async def _check_proofs(self, view: SessionView) -> None:
         """What is quickly seen to be missing for certificate zk, before anything is fetched."""
@@ -195,7 +197,7 @@ class DataOwner:
         for attempt in range(TRAIN_TRIES):
             try:
                 update = await services.trainer.train(
-                    document, task.weights, self.data_path(), seed, trio.current_time() + TRAIN_S, task.initial
+                    document, task.weights, self.data_path(), seed, initial=task.initial, limit_s=TRAIN_S
                 )
                 finished = finish(update)
             except fixed_point.FixedPointError as error:

@@ -69,8 +69,8 @@ async def test_it_fetches_w0_and_the_published_part(services: Any) -> None:  # n
 async def test_it_trains_from_both(services: Any) -> None:  # noqa: F811
     seen: list[Any] = []
 
-    async def train(*args: Any) -> np.ndarray[Any, Any]:
-        seen.extend(args)
+    async def train(*args: Any, initial: bytes, limit_s: float) -> np.ndarray[Any, Any]:
+        seen.extend((*args, initial))
         return np.full(PART.dimension, 0.001, np.float32)
 
     document = split()
@@ -78,7 +78,7 @@ async def test_it_trains_from_both(services: Any) -> None:  # noqa: F811
     services.trainer = type("T", (), {"train": staticmethod(train)})()
     services.wallet.address = b"d" * 20
     update = await role._train(4, Task(document, PUBLISHED, INITIAL))
-    assert (seen[0], seen[1], seen[5]) == (document, PUBLISHED, INITIAL)
+    assert (seen[0], seen[1], seen[4]) == (document, PUBLISHED, INITIAL)
     assert update.shape == (PART.dimension,)
     assert set(update.tolist()) <= {65, 66}  # 0.001 * 2^16
 

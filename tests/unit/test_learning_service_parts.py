@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from omninode.learning import framing
 from omninode.learning.document import SessionDocument
 from omninode.learning.jobs import Job, Result
 from omninode.learning.presets import DIGITS
+from omninode.learning.service import Trainer, TrainingLate
 from omninode.learning.slots import slot
 
 DOCUMENT = SessionDocument(DIGITS.model, bytes(32), DIGITS.train, 50, 16, 1 << 17, seed=3)
@@ -100,3 +102,42 @@ async def test_a_killed_process_frees_its_slot(tmp_path: Path) -> None:
         holder.wait()
         if holder.stdout:
             holder.stdout.close()
+
+
+class Slow:
+    """A worker's side of ``Trainer``: so many seconds for torch, then for each batch of jobs."""
+
+    def __init__(self, start: float, work: float) -> None:
+        self.start, self.work, self.done = start, work, 0
+
+    async def __call__(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.start:
+            await trio.sleep(self.start)
+            self.start = 0.0
+        if request["jobs"]:
+            await trio.sleep(self.work)
+            self.done += 1
+        return {"results": [Result().pack() for _ in request["jobs"]]}
+
+
+async def test_waiting_for_a_place_is_no_training(tmp_path: Path, autojump_clock: Any) -> None:
+    """Ten trainings of 50 minutes in one slot, each with an hour."""
+    trainer, worker = Trainer(tmp_path, slots=1), Slow(0.0, 3000.0)
+    trainer._ask = worker  # type: ignore[method-assign]
+    job = Job.initial(DIGITS.model, 0)
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(lambda: trainer.run([job], limit_s=3600.0))
+    assert worker.done == 10
+    worker.work = 3601.0
+    with pytest.raises(TrainingLate, match="longer than 3600 s"):
+        await trainer.train(DOCUMENT, b"", Path("party.npz"), 1, limit_s=3600.0)
+
+
+async def test_starting_a_worker_is_not_held_against_a_trial(tmp_path: Path, autojump_clock: Any) -> None:
+    trainer = Trainer(tmp_path)
+    trainer._ask = Slow(100.0, 20.0)  # type: ignore[method-assign]
+    await trainer.run([Job.initial(DIGITS.model, 0)], trial=True, limit_s=30.0)
+    trainer._ask = Slow(0.0, 40.0)  # type: ignore[method-assign]
+    with pytest.raises(TrainingLate, match="longer than 30 s"):
+        await trainer.run([Job.initial(DIGITS.model, 0)], trial=True, limit_s=30.0)
