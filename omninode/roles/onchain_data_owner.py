@@ -52,7 +52,7 @@ class OnchainDataOwner:
 
     def __init__(self, services: Services, onchain: Onchain, data_owner: DataOwner) -> None:
         self._services, self._onchain, self._data_owner = services, onchain, data_owner
-        self._policy = OnchainPolicy(services, onchain, data_owner.name)
+        self._policy = OnchainPolicy(services, onchain, data_owner.files)
         self.refusals: dict[int, str] = {}
 
     def wants(self, view: OnchainView) -> bool:
@@ -67,12 +67,15 @@ class OnchainDataOwner:
     async def join(self, view: OnchainView) -> OnchainDriver | None:
         """Check the session against policy and data; a refusal is remembered with its reason and costs nothing."""
         services, session, task = self._services, view.session, None
+        said = (view.head, view.terms, view.training)
         self._data_owner.files.begin(stored(session), lambda: view.ended)
         if view.member_of(services.wallet.address) is None:
             try:
                 self._policy.check_terms(view)
                 await self._policy.check_chain(view)
                 task = await self._data_owner.before(lambda: view.state > State.REGISTER, lambda: self._looked_at(view))
+                if (view.head, view.terms, view.training) != said:
+                    raise Refused("a reorganisation put other terms in the place of those that were looked at")
             except UNUSABLE as error:
                 self.refusals[session] = str(error)
                 if len(self.refusals) > KEEP_REFUSALS:
@@ -113,7 +116,9 @@ class OnchainDataOwner:
     async def _task(self, view: OnchainView) -> Task:
         """Document and weights, held against chain and data. Raises one of UNUSABLE."""
         return await self._data_owner.tasks.offered(
-            _Offer(stored(view.session), view), lambda document: self._fits(view, document)
+            _Offer(stored(view.session), view),
+            lambda document: self._fits(view, document),
+            promised=view.member_of(self._services.wallet.address) is not None,
         )
 
     async def _fits(self, view: OnchainView, document: SessionDocument) -> None:

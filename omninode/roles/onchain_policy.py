@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import trio
 
 from omninode.chain.errors import ChainError
 from omninode.chain.fees import FeePolicy
 from omninode.chain.wire import quantity
-from omninode.roles.onchain_driver import ONCHAIN, stored
+from omninode.roles.onchain_driver import stored
 from omninode.roles.session_task import Refused, Task
 from protocols.onchain import lanes
 from protocols.onchain.limits import hurried, session_gas
@@ -20,16 +21,18 @@ from protocols.onchain.view import OnchainView
 if TYPE_CHECKING:
     from omninode.chain.onchain import Onchain
     from omninode.roles.services import Services
+    from omninode.roles.session_files import SessionFiles
 
 T = TypeVar("T")
 CHAIN_WAIT_S = 60.0
+UPLOAD_PAUSE_S = 10.0
 
 
 class OnchainPolicy:
     """The settings of ``[data_owner]`` as they are meant here; everything raises Refused with the reason."""
 
-    def __init__(self, services: Services, onchain: Onchain, role: str) -> None:
-        self._services, self._onchain, self._role = services, onchain, role
+    def __init__(self, services: Services, onchain: Onchain, files: SessionFiles) -> None:
+        self._services, self._onchain, self._files = services, onchain, files
 
     def check_terms(self, view: OnchainView) -> None:
         """What the chain's events tell alone."""
@@ -47,16 +50,7 @@ class OnchainPolicy:
                 f"would take about {gas:,} gas of this node, more than data_owner.max_onchain_gas = "
                 f"{policy.max_onchain_gas:,}"
             )
-        if self._used(view) >= policy.max_sessions:
-            raise Refused(f"data_owner.max_sessions = {policy.max_sessions} sessions with this data are used up")
-
-    def _used(self, view: OnchainView) -> int:
-        """Sessions in which our data is, or may still come to be; one that is over without an upload is none."""
-        count = 0
-        for session, role, state in self._services.store.sessions():
-            idle = session & ONCHAIN and state and state.get("done") and not state.get("uploaded")
-            count += role == self._role and session != stored(view.session) and not idle
-        return count
+        self._files.check_budget(stored(view.session))
 
     async def check_chain(self, view: OnchainView) -> None:
         """What it costs at today's prices, and whether the session can end: before registering."""
@@ -72,8 +66,22 @@ class OnchainPolicy:
         await self._check_balance(terms, base_fee)
 
     async def check_upload(self, view: OnchainView) -> None:
-        """Half an upload is gas for nothing: once more, now that there is something to upload."""
-        await self._check_balance(view.p, (await self._prices())[0])
+        """Half an upload is gas for nothing: wait until the wallet can pay for all of it, for as long as we are let.
+
+        Prices fall again, a node of the chain comes back, somebody sends ether: whoever calls this ends it in time.
+        """
+        log, told = self._services.log.bind(session=view.session, onchain=True), False
+        while True:
+            try:
+                await self._check_balance(view.p, (await self._prices())[0])
+            except Refused as error:
+                log.warning("upload_delayed", reason=str(error))
+                if not told:
+                    told = True
+                    self._services.events.write("upload_delayed", session=view.session, onchain=True, reason=str(error))
+            else:
+                return
+            await trio.sleep(UPLOAD_PAUSE_S)
 
     async def check_weights(self, session: int, training: Training, task: Task) -> None:
         """The owner's file must be numbers, and what it posted: everybody else starts from that, too."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +14,7 @@ from omninode.learning import data as local_data
 from omninode.learning.document import MAX_BYTES, SessionDocument
 from omninode.learning.jobs import Job
 from omninode.learning.model_spec import ForeignModel, Model
-from omninode.learning.service import TrainingFailed
+from omninode.learning.service import TrainingFailed, TrainingLate
 from omninode.net.blobs import fetch_blob, patience
 from omninode.net.errors import NetError
 from omninode.store.blobs import BlobError
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 FETCH_TRIES = 5  # at least; on and on while data owners can still register
 FETCH_PAUSE_S = 4.0
-CHECK_S = 120.0  # of work: somebody's model that takes longer for one step is none to train
+CHECK_S = 30.0  # of work: somebody's model that takes longer for one step is none to train
+LATE_S = 600.0  # for which nothing more is tried for an owner whose model took longer
 MIB = 1 << 20
 
 
@@ -58,6 +60,8 @@ class Named(Protocol):
     """What the chain says of a session's learning task."""
 
     @property
+    def owner(self) -> bytes: ...
+    @property
     def doc_digest(self) -> bytes: ...
     @property
     def owner_peer(self) -> bytes: ...
@@ -74,6 +78,8 @@ class SessionTasks:
 
     def __init__(self, services: Services, files: SessionFiles) -> None:
         self._services, self._files = services, files
+        self._trials: dict[bytes, tuple[trio.Lock, int]] = {}  # by owner, with how many look or wait
+        self._late: dict[bytes, float] = {}  # by owner, until when
 
     def data_path(self) -> Path:
         """Our training data. Raises Refused where there is none."""
@@ -88,10 +94,12 @@ class SessionTasks:
             local_data.check, self.data_path(), document.features, document.classes, samples
         )  # fmt: skip
 
-    async def offered(self, view: Offer, fits: Callable[[SessionDocument], Awaitable[None]]) -> Task:
+    async def offered(
+        self, view: Offer, fits: Callable[[SessionDocument], Awaitable[None]], *, promised: bool = False
+    ) -> Task:
         """Document and weights of any kind of session. ``fits`` looks at the document before anything large is fetched.
 
-        Raises one of UNUSABLE.
+        promised: we are registered, it is too late to ask what it takes. Raises one of UNUSABLE.
         """
         params = view.p
         document = SessionDocument.decode(await self.blob(view, params.doc_digest, MAX_BYTES))
@@ -99,7 +107,8 @@ class SessionTasks:
             raise Refused(f"document has {document.parameters} parameters, the chain says {params.dimension}")
         await fits(document)
         self._check_model(document.model)
-        self._check_room(document)
+        if not promised:
+            self._check_room(document)
         if isinstance(document.model, ForeignModel) and document.model.kind == "export":
             await self._fetched(view, bytes.fromhex(document.model.source), document.model.size)
         weights = await self._weights(view, document.weights, document.part.dimension, "weights")
@@ -107,7 +116,8 @@ class SessionTasks:
         if document.initial:
             initial = await self._weights(view, document.initial, document.model.parameters, "initial weights")
         task = Task(document, weights, initial)
-        await self._try(task)
+        if not promised:
+            await self._try(params.owner, task)
         return task
 
     def _check_model(self, model: Model) -> None:
@@ -120,25 +130,47 @@ class SessionTasks:
 
     def _check_room(self, document: SessionDocument) -> None:
         """What is still to be fetched, from what the document says of it."""
-        size = 4 * document.part.dimension + (4 * document.model.parameters if document.initial else 0)
-        if isinstance(document.model, ForeignModel):
-            size += document.model.size
-        most, blobs = self._services.config.data_owner.max_download, self._services.blobs
+        sizes = {document.weights: 4 * document.part.dimension}
+        if document.initial:
+            sizes[document.initial] = 4 * document.model.parameters
+        if isinstance(document.model, ForeignModel) and document.model.kind == "export":
+            sizes[bytes.fromhex(document.model.source)] = document.model.size
+        size, most, blobs = sum(sizes.values()), self._services.config.data_owner.max_download, self._services.blobs
         if size > most * MIB:
             raise Refused(f"the session's files have {size} bytes, more than data_owner.max_download = {most} MiB")
-        if size > blobs.max_total - blobs.used:
+        if sum(sizes[digest] for digest in sizes if not blobs.has(digest)) > blobs.max_total - blobs.used:
             raise Refused(f"no room for the session's files of {size} bytes: see node.blob_space")
 
-    async def _try(self, task: Task) -> None:
+    async def _try(self, owner: bytes, task: Task) -> None:
         """One batch of our data before anything is promised: weights may be no numbers, a model too large.
 
-        How long it waits for a place is not held against it. Raises Refused.
+        How long it waits for a place is not held against it. Trials have one place: an owner waits for it with one
+        session at a time, and where that was late not again for a while. Raises Refused.
         """
         job = Job.check(task.document, self.data_path(), task.weights, task.initial)
+        async with self._turn(owner):
+            now = trio.current_time()
+            self._late = {other: until for other, until in self._late.items() if until > now}
+            if owner in self._late:
+                raise Refused(f"a model of this owner took longer than {CHECK_S:g} s less than {LATE_S:g} s ago")
+            try:
+                await self._services.trainer.run([job], trial=True, limit_s=CHECK_S)
+            except TrainingFailed as error:
+                if isinstance(error, TrainingLate):
+                    self._late[owner] = trio.current_time() + LATE_S
+                raise Refused(f"the session's model cannot be used: {error}") from error
+
+    @asynccontextmanager
+    async def _turn(self, owner: bytes) -> AsyncIterator[None]:
+        lock, count = self._trials.get(owner, (trio.Lock(), 0))
+        self._trials[owner] = lock, count + 1
         try:
-            await self._services.trainer.run([job], trial=True, limit_s=CHECK_S)
-        except TrainingFailed as error:
-            raise Refused(f"the session's model cannot be used: {error}") from error
+            async with lock:
+                yield
+        finally:
+            lock, count = self._trials.pop(owner)
+            if count > 1:
+                self._trials[owner] = lock, count - 1
 
     async def _weights(self, view: Offer, digest: bytes, count: int, what: str) -> bytes:
         """A blob of ``count`` weights."""
@@ -166,4 +198,4 @@ class SessionTasks:
                 if attempt >= FETCH_TRIES and view.phase > Phase.REGISTER:
                     raise
                 services.log.info("blob_delayed", session=view.session, blob=digest.hex(), reason=str(error))
-            await trio.sleep(min(0.5 * 2**attempt, FETCH_PAUSE_S))
+            await trio.sleep(min(0.5 * 2 ** min(attempt, 10), FETCH_PAUSE_S))  # no float has 2^1024

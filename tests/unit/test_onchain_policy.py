@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trio
 
 from omninode.chain.errors import ChainError
 from omninode.config_schema import SECTIONS
+from omninode.roles import onchain_policy
 from omninode.roles.onchain_driver import stored
 from omninode.roles.onchain_policy import OnchainPolicy
+from omninode.roles.session_files import SessionFiles
 from omninode.roles.session_task import Refused, Task
 from omninode.store.db import Store
 from protocols.onchain import events as ev
@@ -55,7 +58,7 @@ class Prices:
 
 def policy(folder: Path, chain: Prices | None = None, store: Store | None = None, **settings: Any) -> OnchainPolicy:
     services = services_of(store or Store.open(folder), data_owner=SECTIONS["data_owner"](**settings))
-    return OnchainPolicy(services, chain or Prices(), "data_owner")  # type: ignore[arg-type]
+    return OnchainPolicy(services, chain or Prices(), SessionFiles(services, "data_owner"))  # type: ignore[arg-type]
 
 
 def view_of(**changed: Any) -> OnchainView:
@@ -89,11 +92,34 @@ async def test_a_window_in_which_nobody_could_measure_is_refused(tmp_path: Path)
         await policy(tmp_path / "b").check_chain(view_of(settle_blocks=least - 1))
 
 
-async def test_a_wallet_that_cannot_pay_neither_registers_nor_uploads(tmp_path: Path) -> None:
+async def test_a_wallet_that_cannot_pay_does_not_register(tmp_path: Path) -> None:
     poor = policy(tmp_path, Prices(balance=10**15))
-    for check in (poor.check_chain, poor.check_upload):
-        with pytest.raises(Refused, match="send it ether"):
-            await check(view_of())
+    with pytest.raises(Refused, match="send it ether"):
+        await poor.check_chain(view_of())
+
+
+async def test_an_upload_waits_for_prices_ether_and_the_chain(tmp_path: Path, autojump_clock: Any) -> None:
+    """Until whoever asked ends it: one look at a bad moment silences no member."""
+
+    class Weather(Prices):
+        async def rpc(self, method: str, *args: object) -> dict[str, str]:
+            if trio.current_time() < start + 100:
+                raise ChainError("the node does not answer")
+            return await super().rpc(method, *args)
+
+        async def balance(self, who: bytes) -> int:
+            return 10**15 if trio.current_time() < start + 300 else 10**18
+
+    start = trio.current_time()
+    waiting = policy(tmp_path, Weather())
+    await waiting.check_upload(view_of())
+    assert 300 <= trio.current_time() - start < 300 + 2 * onchain_policy.UPLOAD_PAUSE_S
+    events = waiting._services.events.written  # type: ignore[attr-defined]
+    assert events == ["upload_delayed"]
+    poor = policy(tmp_path / "poor", Prices(balance=10**15))
+    with trio.move_on_after(10_000) as window:
+        await poor.check_upload(view_of())
+    assert window.cancelled_caught
     await policy(tmp_path / "b").check_upload(view_of(gas_price_cap=0))  # a promise, whatever gas costs now
 
 
@@ -139,3 +165,15 @@ def test_only_sessions_with_our_data_use_up_the_budget(
             limited.check_terms(view_of())
     else:
         limited.check_terms(view_of())
+    market = SessionFiles(limited._services, "data_owner")  # sessions of the market count them alike
+    if counts:
+        with pytest.raises(Refused, match="used up"):
+            market.check_budget(3)
+    else:
+        market.check_budget(3)
+    market.begin(3, lambda: False)
+    market.begin(stored(9), lambda: True)  # not collected yet: what the database says of it counts
+    if not counts:
+        market.check_budget(3)
+    with pytest.raises(Refused, match="max_sessions = 1"):
+        market.check_budget(4)
