@@ -32,7 +32,7 @@ async def measured(
     One half of the owner's own data trains a model from scratch, the other half plays a data owner that gets ``part``
     of it: data that the model has not seen, as a data owner's. How far the current weights are is not asked: whoever
     has trained on all of the owner's data already moves a hundredth of what data owners move. Of data that is of one
-    label only both halves are the same, and nothing moves: ``bounds.played_bound`` has a floor from the first training.
+    label only both halves are the same, and nothing moves: ``bounds.played_norm`` has a floor from the first training.
     initial: digest of W0. Raises RefusedError where nothing moves or there is too little data, TrainingFailed.
     """
     chosen = services.config.model_owner
