@@ -58,7 +58,8 @@ class SessionFiles:
 
     async def take(self, session: int, digest: bytes, *, document: bool) -> None:
         """Before a blob is fetched for ``session``. A document may stay for a while after it."""
-        await trio.to_thread.run_sync(lambda: self._holds.take(session, digest, document=document))
+        holds = self._holds  # made here, not in a thread: there must be one
+        await trio.to_thread.run_sync(lambda: holds.take(session, digest, document=document))
 
     async def drop(self, session: int) -> None:
         """We take no part."""

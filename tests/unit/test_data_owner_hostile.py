@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from omninode.roles.data_owner import DataOwner
 from omninode.roles.onchain_data_owner import OnchainDataOwner
 from omninode.roles.session_files import SessionFiles
 from omninode.roles.session_task import Task
+from omninode.store.blobs import FileBlobStore
+from omninode.store.holds import Holds
 from protocols.onchain.view import Member
 from protocols.sessions import events as ev
 from protocols.sessions.params import Phase, SessionParams
@@ -203,6 +206,22 @@ async def test_an_owner_that_is_away_for_hours(
     monkeypatch.setattr(session_task, "fetch_blob", fetch)
     await DataOwner(node).tasks.blob(view_for(split()), bytes(32), 10)
     assert tries == 1500
+
+
+async def test_looks_at_the_same_time_share_one_lock(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    files, made = SessionFiles(node, "data_owner"), []
+
+    class Counted(Holds):
+        def __init__(self, blobs: FileBlobStore) -> None:
+            made.append(threading.current_thread())
+            super().__init__(blobs)
+
+    monkeypatch.setattr(session_files, "Holds", Counted)
+    async with trio.open_nursery() as nursery:
+        for session in range(8):
+            nursery.start_soon(lambda s: files.take(s, bytes(32), document=False), session)
+    assert made == [threading.current_thread()]
+    assert files._holds.sessions() == set(range(8))
 
 
 async def test_a_disk_that_fails_once_does_not_end_the_node(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
