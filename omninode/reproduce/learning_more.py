@@ -19,10 +19,10 @@ RATE = 0.2
 """Of sign flippers, as in ``learning_cells``."""
 
 _READINGS = {
-    "own": ("random of its own, kept", "nothing", "the literal reading"),
-    "kept": ("those of W0, then its own, kept", "nothing", ""),
-    "stateless": ("those of W0, in every session", "nothing", "what omninode does"),
-    "handed": ("the model owner's, handed over", "the private layers", "not what the paper promises"),
+    "own": ("random of its own, kept", "nothing of them", "the literal reading"),
+    "kept": ("those of W0, then its own, kept", "nothing of them", ""),
+    "stateless": ("those of W0, in every session", "nothing of them", "what omninode does"),
+    "handed": ("the model owner's, handed over", "all of them", "not what the paper promises"),
     "whole": ("none: the whole model is public", "the model", "PL 5"),
 }
 _DEALS = {
