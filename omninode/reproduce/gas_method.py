@@ -108,6 +108,6 @@ Four things make the baseline cheaper than the paper's contract is, as far as kn
 favour: four parameters share a storage word, every chunk is added to its round's sum as it comes instead of being \
 kept, keys are events, and contracts are clones of one another; calls of their own for each chunk cost it 21,000 gas \
 each. The paper's condition m < (1 - 2 mu) R - 2 leaves m below 1 for R = 2, 4, 6; m is here the largest that our \
-contract admits, R - floor(mu R) - 2, and the baseline's at least 1. Mode `grouped` takes rule `none` where m-Krum would need more \
-rounds or would accept fewer than three data owners. Mode `verified` selects by rule `trust` and pays by contribution, \
-as it does unless told otherwise."""
+contract admits, R - floor(mu R) - 2, and the baseline's at least 1. Mode `grouped` takes rule `none` where m-Krum \
+would need more rounds or would accept fewer than three data owners. Mode `verified` selects by rule `trust` and \
+pays by contribution, as it does unless told otherwise."""
