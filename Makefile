@@ -54,6 +54,7 @@ bench: setup  ## measure; writes runs/bench/latest.json
 	@$(PY) -m tests.benchmarks $(ARGS)
 
 reproduce: setup  ## OmniLytics' tables and figures, run again; DATA=folder of MNIST's files, ARGS=--quick for minutes
+	@[ -n "$(DATA)" ] || { echo 'say where MNIST is: make reproduce DATA=FOLDER (the folder with t10k-images-idx3-ubyte.gz)'; exit 2; }
 	@.venv/bin/omninode reproduce omnilytics --data "$(DATA)" $(ARGS)
 
 clean:  ## remove what setup and the tests made; keeps runs/
