@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import struct
 import zipfile
 import zlib
@@ -24,10 +25,14 @@ MAX_ENTRIES = 2048
 MAX_DIRECTORY = 1 << 20
 MAX_TENSORS = 1024
 MAX_JSON = 16 << 20
+MAX_DEPTH = 200
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _END, _END64, _LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"), 20
 _NAME_LENGTH = 200
 _KNOWN = ("data/weights/", "data/constants/", "data/sample_inputs/", "extra/", ".data/")
 _FILES = ("models/model.json", "archive_format", "archive_version", "byteorder")
+_STEP = np.zeros(256, np.int8)
+_STEP[list(b"[{")], _STEP[list(b"]}")] = 1, -1
 _NUMPY = {4: "<i4", 5: "<i8", 7: "<f4", 12: "?"}
 _STRIDED = 7
 _BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, struct.error, EOFError, OSError,
@@ -68,6 +73,10 @@ class Archive:
         raw = self.bytes(name)
         if len(raw) > MAX_JSON:
             raise ForeignError(f"the model file's {name} has {len(raw)} bytes, more than {MAX_JSON}")
+        if _depth(raw) > MAX_DEPTH:
+            raise ForeignError(
+                f"the model file's {name} cannot be read (more than {MAX_DEPTH} maps and lists in one another)"
+            )
         try:
             return mapping(name, json.loads(raw))
         except (ValueError, RecursionError) as error:
@@ -104,6 +113,12 @@ class Archive:
         numbers = np.frombuffer(data, _NUMPY[kind])
         sizes, strides = (tuple(_size(where, n) for n in sequence(where, shape.get(k))) for k in ("sizes", "strides"))
         return _strided(where, numbers, sizes, strides, _size(where, shape.get("storage_offset")))
+
+
+def _depth(raw: bytes) -> int:
+    """How deep JSON is nested. Python's own limit does not help: libraries raise it until the C stack overflows."""
+    steps = _STEP[np.frombuffer(_TEXT.sub(b"", raw), np.uint8)]
+    return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
 
 
 def _check_directory(data: bytes) -> None:
