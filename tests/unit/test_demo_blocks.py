@@ -52,7 +52,7 @@ async def test_every_block_once_and_in_order(autojump_clock: Any) -> None:
         await watch.until(seventh)
         nursery.cancel_scope.cancel()
     assert watch.blocks == [*range(9, 16)]
-    assert seen_by[0] == 4 and seen_by[-1] == 7
+    assert seen_by == sorted(seen_by) and seen_by[0] < 7 and seen_by[-1] == 7  # asked while there were fewer, and after
 
 
 async def test_what_holds_already_is_not_waited_for() -> None:
