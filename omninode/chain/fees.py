@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from omninode.chain.wire import quantity
+
+if TYPE_CHECKING:
+    from omninode.chain.client import ChainClient
 
 GWEI = 10**9
 
@@ -33,3 +39,9 @@ class FeePolicy:
             if new_max < max_fee + max_fee // 10 + 1 or new_tip < tip + tip // 10 + 1:
                 return None
         return new_tip, new_max
+
+
+async def block_prices(client: ChainClient) -> tuple[int, int]:
+    """Base fee in wei per gas (0 where there is none) and gas limit of the last block. Raises ChainError."""
+    block = await client.rpc("eth_getBlockByNumber", "latest", False)
+    return quantity(block.get("baseFeePerGas", "0x0")), quantity(block["gasLimit"])

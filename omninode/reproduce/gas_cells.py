@@ -10,11 +10,10 @@ from omninode.reproduce import gas_report, gas_run, versions
 from omninode.reproduce.cells import Cell, Options, Results, Section
 from omninode.reproduce.gas_shapes import DIMENSIONS, USUAL, Shape, by_dimension, by_group_size, by_rounds
 from omninode.reproduce.gas_steps import Way
+from protocols.onchain.limits import MOST_PARAMETERS
 
 GROUP = "gas"
 TIMES = 7
-LARGEST_ONCHAIN = 32_000
-"""Parameters that the baseline's contract takes: 128 chunks of 250."""
 
 
 def shapes(quick: bool) -> list[Shape]:
@@ -28,12 +27,12 @@ def shapes(quick: bool) -> list[Shape]:
 def cell(shape: Shape, version: str) -> Cell:
     """All ways that can carry a model of this size, on one chain."""
     ways = [Way.GROUPED, Way.VERIFIED]  # before the baseline, whose megabytes of state make every block dearer to time
-    ways += [Way.ONCHAIN] if shape.dimension <= LARGEST_ONCHAIN else []
+    ways += [Way.ONCHAIN] if shape.dimension <= MOST_PARAMETERS else []
     arguments = {
         "rounds": shape.rounds, "group_size": shape.group_size, "dimension": shape.dimension,
         "ways": [str(way) for way in ways], "times": TIMES,
     }  # fmt: skip
-    cost = 12 + shape.data_owners * (0.2 + min(shape.dimension, LARGEST_ONCHAIN) / 10_000)
+    cost = 12 + shape.data_owners * (0.2 + min(shape.dimension, MOST_PARAMETERS) / 10_000)
     return Cell(shape.name, GROUP, gas_run.measure, arguments, cost, version, alone=True)
 
 

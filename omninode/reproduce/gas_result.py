@@ -27,13 +27,12 @@ def gas_of(way: Way, gas: Gas, owner: bytes, data_owners: Collection[bytes]) -> 
         by_step[step(way, mined)] += mined.gas
         who = mined.sent.sender
         payers["owner" if who == owner else "data_owners" if who in data_owners else "provers"] += mined.gas
-    session = sum(by_step.values())
     functions = {
         call: {"calls": len(used), "gas": sum(used), "least": min(used), "most": max(used)}
         for call, used in sorted(by_call.items())
     }
     return {
-        "session": session, "per_data_owner": session / len(data_owners), "by_step": by_step, "by_call": functions,
+        "session": sum(by_step.values()), "by_step": by_step, "by_call": functions,
         "payers": payers, "data_owner": payers["data_owners"] / len(data_owners),
         "transactions": len(gas.mined), "reverted": sum(not mined.ok for mined in gas.mined),
         "calldata": sum(mined.sent.size for mined in gas.mined), "blocks": len({mined.block for mined in gas.mined}),

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import trio
 
-from omninode.chain.fees import FeePolicy
-from omninode.chain.wire import quantity
+from omninode.chain.fees import FeePolicy, block_prices
 from omninode.errors import RefusedError, UsageError
 from omninode.learning.document import SessionDocument
 from omninode.learning.service import TrainingDiverged, TrainingFailed
 from omninode.roles.model_owner import APPLY_TRIES
 from omninode.roles.onchain_driver import OnchainDriver, stored
-from omninode.roles.terms import OVERRIDES
+from omninode.roles.session_creation import GAS_RESERVE
+from omninode.roles.terms import OVERRIDES, pick_option
 from omninode.store.blobs import StoreFull
 from protocols.onchain import lanes
 from protocols.onchain.limits import misfit, session_gas
@@ -32,11 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from omninode.chain.onchain import Onchain
-    from omninode.config_schema import ModelOwner as Chosen
     from omninode.roles.model_owner import ModelOwner
     from omninode.roles.services import Services
 
-GAS_RESERVE = 5 * 10**16  # wei kept at least for the owner's own transactions
 RETRY_S = 1.0
 WAIT_S = 30.0
 """Between two tries to write the next model where there is no room."""
@@ -154,7 +152,7 @@ class OnchainOwner:
 
     def _terms(self, overrides: Mapping[str, Any], document: SessionDocument) -> tuple[OnchainTerms, Training]:
         """What the session will be. Raises UsageError."""
-        pick = partial(_pick, self._services.config.model_owner, overrides)
+        pick = partial(pick_option, self._services.config.model_owner, overrides)
         rounds, mu_bps = pick("groups"), round(pick("mu") * BPS)
         training = Training(
             document.min_samples, document.train.epochs, document.train.batch, rounds, pick("group_size")
@@ -169,8 +167,7 @@ class OnchainOwner:
 
     async def _check(self, terms: OnchainTerms, training: Training) -> int:
         """Wei to keep for our own transactions. RefusedError, with the gas it would take, for what does not fit."""
-        block = await self._onchain.client.rpc("eth_getBlockByNumber", "latest", False)
-        limit = quantity(block["gasLimit"])
+        base_fee, limit = await block_prices(self._onchain.client)
         size = (terms.dimension, training.rounds, training.group_size)
         said = misfit(*size, terms.upload_blocks, limit, terms.settle_blocks)
         if said:
@@ -183,7 +180,6 @@ class OnchainOwner:
                 f"m-Krum cannot keep {terms.m_krum} of {training.rounds} rounds with mu = {terms.mu_bps / BPS:g}",
                 "choose --m-krum at most the number of rounds, and --mu below 0.5",
             )
-        base_fee = quantity(block.get("baseFeePerGas", "0x0"))
         if terms.gas_price_cap < base_fee:
             raise RefusedError(
                 f"gas costs {base_fee} wei now, and the session would pay back {terms.gas_price_cap} at most: data "
@@ -211,7 +207,3 @@ def check_options(overrides: Mapping[str, Any]) -> None:
 def usual_m(rounds: int, mu_bps: int) -> int:
     """The largest m with m < (1 - 2 mu) R - 2, the paper's condition; 1 where there is none."""
     return max(1, -(-((BPS - 2 * mu_bps) * rounds) // BPS) - 3)
-
-
-def _pick(chosen: Chosen, overrides: Mapping[str, Any], name: str) -> Any:
-    return overrides[name] if overrides.get(name) is not None else getattr(chosen, name)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import trio
 
 from omninode.chain.errors import ChainError
-from omninode.chain.fees import FeePolicy
-from omninode.chain.wire import quantity
+from omninode.chain.fees import FeePolicy, block_prices
 from omninode.roles.onchain_driver import stored
 from omninode.roles.session_task import Refused, Task
 from protocols.onchain import lanes
@@ -95,9 +94,7 @@ class OnchainPolicy:
 
     async def _prices(self) -> tuple[int, int]:
         """Base fee and gas limit of the last block."""
-        client = self._onchain.client
-        block: Any = await self._ask(lambda: client.rpc("eth_getBlockByNumber", "latest", False), "reading a block")
-        return quantity(block.get("baseFeePerGas", "0x0")), quantity(block["gasLimit"])
+        return await self._ask(lambda: block_prices(self._onchain.client), "reading a block")
 
     async def _check_balance(self, terms: OnchainTerms, base_fee: int) -> None:
         """Enough for whoever is the first of its round in every chunk."""

@@ -36,8 +36,8 @@ OVERRIDES = frozenset({
 
 def proved(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
     """Whether certificate ``zk`` is asked for. The arguments are those of ``terms``; raises UsageError as it does."""
-    zk: bool = _word("certificate", _pick(chosen, overrides, "certificate"), CERTIFICATES)
-    if zk and _word("mode", _pick(chosen, overrides, "mode"), MODES) != Mode.VERIFIED:
+    zk: bool = _word("certificate", pick_option(chosen, overrides, "certificate"), CERTIFICATES)
+    if zk and _word("mode", pick_option(chosen, overrides, "mode"), MODES) != Mode.VERIFIED:
         raise UsageError(
             "certificate zk goes with mode verified only", "choose --mode verified, or --certificate attested"
         )
@@ -46,7 +46,7 @@ def proved(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
 
 def published_rule(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
     """Whether bound and server learning rate go by the published rule. Arguments and errors as for ``proved``."""
-    by_rule: bool = _word("tuning", _pick(chosen, overrides, "tuning"), TUNINGS)
+    by_rule: bool = _word("tuning", pick_option(chosen, overrides, "tuning"), TUNINGS)
     return by_rule
 
 
@@ -55,7 +55,7 @@ def perturbed(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
 
     Its vectors are judged by nothing but their bounds: a thousandth of them decides, so that no rule could tell.
     """
-    if not _word("model_privacy", _pick(chosen, overrides, "model_privacy"), PRIVACIES):
+    if not _word("model_privacy", pick_option(chosen, overrides, "model_privacy"), PRIVACIES):
         return False
     whole = "a perturbed model is published whole"
     for name, allowed, why in (
@@ -65,9 +65,9 @@ def perturbed(chosen: ModelOwner, overrides: Mapping[str, Any]) -> bool:
         ("payout", {"equal"}, "perturbed vectors say nothing about who contributes"),
         ("tuning", {"own"}, "the published rule does not know perturbed sessions"),
     ):
-        if (word := _pick(chosen, overrides, name)) not in allowed:
+        if (word := pick_option(chosen, overrides, name)) not in allowed:
             raise UsageError(f"model_privacy perturb does not go with {name} {word}: {why}", f"set {name} otherwise")
-    if _pick(chosen, overrides, "public_layers") or _pick(chosen, overrides, "public_count"):
+    if pick_option(chosen, overrides, "public_layers") or pick_option(chosen, overrides, "public_count"):
         raise UsageError(f"model_privacy perturb does not go with public layers: {whole}", "choose one of the two")
     return True
 
@@ -99,7 +99,7 @@ def terms(
         raise UsageError(f"unknown option {sorted(unknown)[0]!r}", "see omninode session create --help")
 
     def pick(name: str) -> Any:
-        return _pick(chosen, overrides, name)
+        return pick_option(chosen, overrides, name)
 
     mode, payout = _word("mode", pick("mode"), MODES), _word("payout", pick("payout"), PAYOUTS)
     usual = USUAL_RULE[mode] if document.perturbation is None else Rule.NONE
@@ -160,7 +160,8 @@ def guarantee(params: SessionParams) -> tuple[bool | None, str]:
     return holds, why
 
 
-def _pick(chosen: ModelOwner, overrides: Mapping[str, Any], name: str) -> Any:
+def pick_option(chosen: ModelOwner, overrides: Mapping[str, Any], name: str) -> Any:
+    """What a session takes for a setting: the command line's word, else the configuration's."""
     return overrides[name] if overrides.get(name) is not None else getattr(chosen, name)
 
 

@@ -14,13 +14,14 @@ from contracts import loader
 from omninode.chain.transaction import Receipt
 from omninode.reproduce import gas_paper as paper
 from omninode.reproduce.cells import Options
-from omninode.reproduce.gas_cells import LARGEST_ONCHAIN, cells, shapes
+from omninode.reproduce.gas_cells import cells, shapes
 from omninode.reproduce.gas_fit import Polyline, exponent, line
 from omninode.reproduce.gas_result import gas_of, time_of
 from omninode.reproduce.gas_shapes import USUAL, Shape, by_dimension, by_group_size, by_rounds
 from omninode.reproduce.gas_steps import STATES, Step, Way, step_of
 from omninode.reproduce.gas_terms import grouped, most_picks, terms_of, verified
 from omninode.reproduce.stage.blocks import Gas, Sent
+from protocols.onchain.limits import MOST_PARAMETERS
 from protocols.onchain.params import State
 from protocols.sessions.limits import check_params
 from protocols.sessions.params import Bitmap, Phase, Rule
@@ -162,7 +163,7 @@ def test_cells() -> None:
     assert {shape.name for shape in (*by_rounds(), *by_group_size(), *by_dimension())} == {c.name for c in full}
     for cell in full + quick:
         assert cell.group == "gas" and cell.alone
-        assert (str(Way.ONCHAIN) in cell.arguments["ways"]) == (cell.arguments["dimension"] <= LARGEST_ONCHAIN)
+        assert (str(Way.ONCHAIN) in cell.arguments["ways"]) == (cell.arguments["dimension"] <= MOST_PARAMETERS)
     assert sum(cell.cost for cell in quick) < 90 and sum(cell.cost for cell in full) < 20 * 60
     assert Shape(8, 4, 5701) == USUAL and USUAL.data_owners == 32
 
