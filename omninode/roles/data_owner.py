@@ -16,7 +16,7 @@ from omninode.roles.driver import SessionDriver
 from omninode.roles.machine import Machine
 from omninode.roles.session_files import SessionFiles, unless
 from omninode.roles.session_keys import Beforehand, key_of, wait_for_market, warn_insecure
-from omninode.roles.session_task import UNUSABLE, Refused, SessionTasks, Task
+from omninode.roles.session_task import UNUSABLE, Refused, SessionTasks, Task, check_owner
 from omninode.roles.verify_tuning import refuse_unless_by_rule
 from protocols.sessions import machines
 from protocols.sessions.params import Mode, Phase, Rule
@@ -156,8 +156,7 @@ class DataOwner:
 
     def _check_policy(self, view: SessionView) -> None:
         policy, params = self._services.config.data_owner, view.p
-        if policy.allowed_owners and "0x" + params.owner.hex() not in {o.lower() for o in policy.allowed_owners}:
-            raise Refused(f"owner 0x{params.owner.hex()} is not in data_owner.allowed_owners")
+        check_owner(policy, params.owner)
         if params.mode == Mode.GROUPED and params.group_size < policy.min_group:
             raise Refused(f"groups of {params.group_size}, fewer than data_owner.min_group = {policy.min_group}")
         if params.min_accepted < policy.min_accepted:

@@ -11,7 +11,7 @@ import trio
 from omninode.chain.errors import ChainError
 from omninode.chain.fees import FeePolicy, block_prices
 from omninode.roles.onchain_driver import stored
-from omninode.roles.session_task import Refused, Task
+from omninode.roles.session_task import Refused, Task, check_owner
 from protocols.onchain import lanes
 from protocols.onchain.limits import hurried, session_gas
 from protocols.onchain.params import OnchainTerms, Training
@@ -37,8 +37,7 @@ class OnchainPolicy:
         """What the chain's events tell alone."""
         assert view.training is not None
         policy, terms, training = self._services.config.data_owner, view.p, view.training
-        if policy.allowed_owners and "0x" + terms.owner.hex() not in {o.lower() for o in policy.allowed_owners}:
-            raise Refused(f"owner 0x{terms.owner.hex()} is not in data_owner.allowed_owners")
+        check_owner(policy, terms.owner)
         if training.group_size < policy.min_group:
             raise Refused(f"rounds of {training.group_size}, fewer than data_owner.min_group = {policy.min_group}")
         if terms.reward // training.places < policy.min_reward:

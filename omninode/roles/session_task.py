@@ -22,6 +22,7 @@ from protocols.errors import LocalProtocolError
 from protocols.sessions.params import Phase
 
 if TYPE_CHECKING:
+    from omninode.config_schema import DataOwner as Policy
     from omninode.roles.services import Services
     from omninode.roles.session_files import SessionFiles
 
@@ -71,6 +72,12 @@ class Named(Protocol):
 
 UNUSABLE = (Refused, local_data.DataError, NetError, BlobError, LocalProtocolError, ValueError, OSError)
 """All that speaks against a task, whoever is at fault."""
+
+
+def check_owner(policy: Policy, owner: bytes) -> None:
+    """Whether this node works for ``owner`` (an address), in sessions of any kind. Raises Refused."""
+    if policy.allowed_owners and "0x" + owner.hex() not in {o.lower() for o in policy.allowed_owners}:
+        raise Refused(f"owner 0x{owner.hex()} is not in data_owner.allowed_owners")
 
 
 class SessionTasks:
